@@ -1,0 +1,1 @@
+"""A real multi-pod OpenStack on one machine; see ../README.md."""
