@@ -1,0 +1,181 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"strconv"
+
+	"github.com/tricircle/tricircle/internal/fault"
+)
+
+// Codes by which the core marks cases that some services answer in a way of
+// their own.
+const (
+	CodeNoRoute       = "NoRoute"       // no such path, or not with this method
+	CodeMalformedBody = "MalformedBody" // not JSON
+	CodeNoToken       = "NoToken"       // no token, or a bad one
+)
+
+// Shape is one API's way to say that a request failed.
+type Shape func(err *fault.Error, r *http.Request) (status int, header http.Header, body []byte)
+
+// novaFaults are the names of nova/api/openstack/wsgi.py.
+var novaFaults = map[int]string{
+	400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod",
+	409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit", 501: "notImplemented",
+	503: "serviceUnavailable",
+}
+
+// cinderFaults are those of cinder/api/openstack/wsgi.py.
+var cinderFaults = map[int]string{
+	400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod",
+	409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 501: "notImplemented",
+	503: "serviceUnavailable",
+}
+
+// NovaError is the Compute API's shape. Paths that Nova does not have and bodies
+// over the limit never reach Nova's own code: webob answers, in HTML.
+func NovaError(err *fault.Error, r *http.Request) (int, http.Header, []byte) {
+	return named(novaFaults, "computeFault", err, r)
+}
+
+// CinderError is the Block Storage API's shape.
+func CinderError(err *fault.Error, r *http.Request) (int, http.Header, []byte) {
+	return named(cinderFaults, "volumeFault", err, r)
+}
+
+func named(names map[int]string, other string, err *fault.Error, r *http.Request) (int, http.Header, []byte) {
+	status := statusOf(err)
+	switch {
+	case err.Code == CodeNoToken:
+		return keystoneError(err)
+	case err.Code == CodeNoRoute:
+		return webobError(http.StatusNotFound, "The resource could not be found.")
+	case err.Kind == fault.TooLarge && err.Pod == "":
+		return webobError(status, err.Message)
+	}
+	name := names[status]
+	if name == "" {
+		name = other
+	}
+	return jsonError(status, map[string]any{name: map[string]any{"code": status, "message": messageOf(err, r)}})
+}
+
+// NeutronError is the Network API's shape.
+func NeutronError(err *fault.Error, r *http.Request) (int, http.Header, []byte) {
+	status := statusOf(err)
+	if err.Code == CodeNoToken {
+		return keystoneError(err)
+	}
+	if err.Kind == fault.OverQuota {
+		status = http.StatusConflict
+	}
+	if err.Code == CodeNoRoute {
+		status = http.StatusNotFound
+	}
+	kind, known := neutronTypes[err.Kind]
+	if !known {
+		kind = "HTTPInternalServerError"
+	}
+	switch err.Code {
+	case "", CodeMalformedBody, CodeNoRoute:
+	default:
+		kind = err.Code
+	}
+	message := messageOf(err, r)
+	if err.Code == CodeMalformedBody {
+		message = "Body contains invalid data"
+	}
+	return jsonError(status, map[string]any{"NeutronError": map[string]any{"type": kind, "message": message, "detail": ""}})
+}
+
+var neutronTypes = map[fault.Kind]string{
+	fault.Internal: "HTTPInternalServerError", fault.Invalid: "HTTPBadRequest", fault.Unauthenticated: "HTTPUnauthorized",
+	fault.Forbidden: "PolicyNotAuthorized", fault.NotFound: "HTTPNotFound", fault.NotAllowed: "HTTPNotFound",
+	fault.NotAcceptable: "HTTPNotAcceptable", fault.Conflict: "HTTPConflict", fault.OverQuota: "OverQuota",
+	fault.PreconditionFailed: "RevisionNumberConstraintFailed", fault.TooLarge: "HTTPRequestEntityTooLarge",
+	fault.Unavailable: "ServiceUnavailable", fault.Timeout: "HTTPGatewayTimeout", fault.Refused: "HTTPNotImplemented",
+}
+
+// GlanceError is the Image API's shape: webob's HTML pages.
+func GlanceError(err *fault.Error, r *http.Request) (int, http.Header, []byte) {
+	status, message := statusOf(err), messageOf(err, r)
+	switch err.Code {
+	case CodeNoToken:
+		message = "This server could not verify that you are authorized to access the document you requested. " +
+			"Either you supplied the wrong credentials (e.g., bad password), or your browser does not understand how " +
+			"to supply the credentials required."
+	case CodeMalformedBody:
+		message = "Malformed JSON in request body."
+	}
+	return webobError(status, message)
+}
+
+// AdminError is the shape of Tricircle's own API.
+func AdminError(err *fault.Error, r *http.Request) (int, http.Header, []byte) {
+	status := statusOf(err)
+	return jsonError(status, map[string]any{"error": map[string]any{
+		"code": status, "title": http.StatusText(status), "message": messageOf(err, r), "request_id": requestID(r),
+	}})
+}
+
+// keystoneError is what keystonemiddleware answers in front of any service.
+func keystoneError(err *fault.Error) (int, http.Header, []byte) {
+	status := statusOf(err)
+	return jsonError(status, map[string]any{"error": map[string]any{
+		"code": status, "title": http.StatusText(status), "message": err.Message,
+	}})
+}
+
+func jsonError(status int, body any) (int, http.Header, []byte) {
+	encoded, err := encode(body)
+	if err != nil {
+		panic(err) // maps of strings and numbers always encode
+	}
+	return status, http.Header{"Content-Type": {"application/json"}}, encoded
+}
+
+func webobError(status int, message string) (int, http.Header, []byte) {
+	title := strconv.Itoa(status) + " " + http.StatusText(status)
+	body := fmt.Sprintf("<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%s</h1>\n  %s<br /><br />\n\n\n\n </body>\n</html>",
+		title, title, html.EscapeString(message))
+	return status, http.Header{"Content-Type": {"text/html; charset=UTF-8"}}, []byte(body)
+}
+
+// statusOf is the kind's status. A pod's answer of that kind may be more exact
+// (a 415 is Invalid to us): then the pod's status stands.
+func statusOf(err *fault.Error) int {
+	if up := err.Upstream; up != nil && up.Status >= 400 && up.Status < 500 && err.Kind == fault.Invalid {
+		return up.Status
+	}
+	if status := err.Kind.Status(); status != 0 {
+		return status
+	}
+	return http.StatusInternalServerError
+}
+
+// messageOf is what the client may read. Our own mistakes are not his business;
+// the request ID is what he can give to the operator.
+func messageOf(err *fault.Error, r *http.Request) string {
+	if err.Kind == fault.Internal {
+		return "Unexpected error in Tricircle; the operator finds it in the log as " + requestID(r) + "."
+	}
+	if err.Pod != "" {
+		return "pod " + err.Pod + ": " + err.Message
+	}
+	return err.Message
+}
+
+// faultOf is the failure as the services know it.
+func faultOf(err error) *fault.Error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		f, _ := errors.AsType[*fault.Error](bodyFault(err))
+		return f
+	}
+	return &fault.Error{Kind: fault.Internal, Err: err}
+}
