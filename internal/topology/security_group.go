@@ -2,6 +2,9 @@ package topology
 
 import "time"
 
+// DefaultGroup is the name of the group that each project has from the start.
+const DefaultGroup = "default"
+
 // SecurityGroup is a central security group with its rules.
 type SecurityGroup struct {
 	ID          string    `json:"id"`

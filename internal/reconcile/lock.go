@@ -1,0 +1,133 @@
+package reconcile
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// A target is worked on by one goroutine of one replica at a time. Within the
+// process a mutex per target lines the waiters up; between replicas a lease does.
+// A replica that dies leaves a lease that runs out; what it had begun is found
+// again by its mark.
+const (
+	leaseTime  = 15 * time.Second
+	leaseRenew = 5 * time.Second
+	leasePoll  = 100 * time.Millisecond
+)
+
+type locks struct {
+	store  *store.Store
+	holder string
+	mu     sync.Mutex
+	held   map[string]*lock
+}
+
+type lock struct {
+	turn  chan struct{} // holds one token while free
+	users int
+}
+
+// lock waits for the target's turn. The returned function gives it back.
+func (l *locks) lock(ctx context.Context, t store.Target) (func(), error) {
+	return l.lockKey(ctx, t.Kind+"/"+t.ID+"/"+t.Pod)
+}
+
+func (l *locks) lockKey(ctx context.Context, key string) (func(), error) {
+	k := l.join(key)
+	select {
+	case <-k.turn:
+	case <-ctx.Done():
+		l.leave(key, k)
+		return nil, waited(ctx, key)
+	}
+	release, err := l.lease(ctx, key)
+	if err != nil {
+		k.turn <- struct{}{}
+		l.leave(key, k)
+		return nil, err
+	}
+	return func() {
+		release()
+		k.turn <- struct{}{}
+		l.leave(key, k)
+	}, nil
+}
+
+func (l *locks) join(key string) *lock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.held[key]
+	if k == nil {
+		k = &lock{turn: make(chan struct{}, 1)}
+		k.turn <- struct{}{}
+		l.held[key] = k
+	}
+	k.users++
+	return k
+}
+
+func (l *locks) leave(key string, k *lock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k.users--; k.users == 0 {
+		delete(l.held, key)
+	}
+}
+
+// lease takes the key among replicas and renews it until released.
+func (l *locks) lease(ctx context.Context, key string) (release func(), err error) {
+	poll := time.NewTicker(leasePoll)
+	defer poll.Stop()
+	for {
+		ok, err := l.store.Acquire(ctx, key, l.holder, leaseTime)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			break
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return nil, waited(ctx, key)
+		}
+	}
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.renew(renewing, key)
+	}()
+	return func() {
+		stop()
+		<-done
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTime)
+		defer cancel()
+		// Left unreleased it runs out by itself.
+		_ = l.store.Release(end, key, l.holder)
+	}, nil
+}
+
+func (l *locks) renew(ctx context.Context, key string) {
+	t := time.NewTicker(leaseRenew)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			// A renewal that fails is tried again at the next tick; there are two
+			// before the lease runs out.
+			_ = l.store.Renew(ctx, key, l.holder, leaseTime)
+		}
+	}
+}
+
+func waited(ctx context.Context, key string) error {
+	return &fault.Error{Kind: fault.Timeout, Err: ctx.Err(),
+		Message: "gave up waiting for other work on " + key}
+}

@@ -1,0 +1,171 @@
+package reconcile
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/reconcile/plan"
+	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+// network makes a network right in a pod, with its subnets and DHCP ports, in
+// this order: network, subnets with DHCP off, reserved DHCP ports, DHCP on. Any
+// other order lets the pod's agent make a DHCP port of its own.
+func (r *Reconciler) network(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	if !m.Wanted {
+		return r.removeNetwork(ctx, c, m)
+	}
+	want, err := r.store.FindNetwork(ctx, m.ID)
+	if fault.Is(err, fault.NotFound) {
+		return nil // deleted meanwhile; the mapping has changed with it
+	}
+	if err != nil {
+		return err
+	}
+	net, fresh, err := object[plan.Network](ctx, r, c, m, want.ProjectID, plan.NewNetwork(want))
+	if err != nil {
+		return err
+	}
+	if !fresh {
+		if err := update(ctx, c, m.Kind, net.ID, plan.UpdateNetwork(want, net)); err != nil {
+			return err
+		}
+	}
+	n := segment{r: r, c: c, pod: m.Pod, net: want, podID: net.ID, fresh: fresh}
+	return n.ensure(ctx)
+}
+
+// removeNetwork deletes the pod's network. Its DHCP ports and subnets go with it;
+// a port of somebody else keeps it, and the job waits and says so.
+func (r *Reconciler) removeNetwork(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	return vanish[plan.Network](ctx, r, c, m)
+}
+
+// segment is one network in one pod, with what stands on it.
+type segment struct {
+	r     *Reconciler
+	c     *pod.Client
+	pod   string
+	net   topology.Network
+	podID string
+	fresh bool // just created: nothing stands on it yet
+}
+
+func (s *segment) ensure(ctx context.Context) error {
+	subnets, err := s.r.store.SubnetsOf(ctx, s.net.ID)
+	if err != nil {
+		return err
+	}
+	reserved, err := s.reserve(ctx, subnets)
+	if err != nil {
+		return err
+	}
+	there := make([]plan.Subnet, len(subnets))
+	ids := map[string]string{}
+	for i, want := range subnets {
+		if there[i], err = s.subnet(ctx, want, addresses(reserved, want.ID)); err != nil {
+			return err
+		}
+		ids[want.ID] = there[i].ID
+	}
+	for _, p := range reserved {
+		if err := s.dhcpPort(ctx, p, plan.Refs{Network: s.podID, Subnets: ids}); err != nil {
+			return err
+		}
+	}
+	for i, want := range subnets {
+		changes := plan.UpdateSubnet(want, there[i], addresses(reserved, want.ID))
+		if err := update(ctx, s.c, store.KindSubnet, there[i].ID, changes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reserve makes sure that we have chosen the addresses of the pod's DHCP ports.
+func (s *segment) reserve(ctx context.Context, subnets []topology.Subnet) ([]topology.Port, error) {
+	p, err := s.r.pods.Pod(ctx, s.pod)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for _, want := range subnets {
+		if want.EnableDHCP {
+			n = max(p.DHCPPorts, 1)
+		}
+	}
+	return s.r.store.EnsureDHCPPorts(ctx, s.net.ID, s.pod, n)
+}
+
+// subnet makes sure that the subnet exists. When it was there before, its pools
+// are widened before a reserved port may need an address of them.
+func (s *segment) subnet(ctx context.Context, want topology.Subnet, reserved []netip.Addr) (plan.Subnet, error) {
+	m, err := s.mapping(ctx, store.KindSubnet, want.ID)
+	if err != nil {
+		return plan.Subnet{}, err
+	}
+	obj, _, err := object[plan.Subnet](ctx, s.r, s.c, m, want.ProjectID, plan.NewSubnet(want, s.podID, reserved))
+	return obj, err
+}
+
+// dhcpPort makes sure that a reserved port exists at our addresses. Once the
+// agent has taken it, its device is the agent's.
+func (s *segment) dhcpPort(ctx context.Context, want topology.Port, refs plan.Refs) error {
+	m, err := s.mapping(ctx, store.KindPort, want.ID)
+	if err != nil {
+		return err
+	}
+	obj, fresh, err := object[plan.Port](ctx, s.r, s.c, m, want.ProjectID, plan.NewPort(want, refs))
+	if err != nil || fresh {
+		return err
+	}
+	return update(ctx, s.c, store.KindPort, obj.ID, plan.UpdatePort(want, obj, refs))
+}
+
+// mapping is that of a thing that comes with the network and has no job of its
+// own; it starts out empty.
+func (s *segment) mapping(ctx context.Context, kind, id string) (store.Mapping, error) {
+	t := store.Target{Kind: kind, ID: id, Pod: s.pod}
+	m, err := s.r.store.FindMapping(ctx, t)
+	if fault.Is(err, fault.NotFound) {
+		return store.Mapping{Target: t, ProjectID: s.net.ProjectID}, nil
+	}
+	return m, err
+}
+
+func addresses(ports []topology.Port, subnetID string) []netip.Addr {
+	var out []netip.Addr
+	for _, p := range ports {
+		for _, f := range p.FixedIPs {
+			if f.SubnetID == subnetID {
+				out = append(out, f.Address)
+			}
+		}
+	}
+	return out
+}
+
+// subnet acts on a subnet's own job, which only a deletion makes: all else about
+// a subnet is its network's.
+func (r *Reconciler) subnet(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	if m.Wanted {
+		return nil
+	}
+	return vanish[plan.Subnet](ctx, r, c, m)
+}
+
+// podIDs are the pod's IDs of things of one kind, by ours.
+func (r *Reconciler) podIDs(ctx context.Context, kind, podName string, ids ...string) (map[string]string, error) {
+	out := make(map[string]string, len(ids))
+	for _, id := range ids {
+		m, err := r.store.FindMapping(ctx, store.Target{Kind: kind, ID: id, Pod: podName})
+		if err != nil {
+			return nil, err
+		}
+		out[id] = m.PodID
+	}
+	return out, nil
+}

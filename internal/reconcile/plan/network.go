@@ -1,0 +1,57 @@
+package plan
+
+import "github.com/tricircle/tricircle/internal/topology"
+
+// Network is a pod's network, as far as we care.
+type Network struct {
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	Description  string `json:"description"`
+	AdminStateUp bool   `json:"admin_state_up"`
+	Shared       bool   `json:"shared"`
+	MTU          int    `json:"mtu"`
+	PortSecurity bool   `json:"port_security_enabled"`
+}
+
+// PodID is its ID in the pod.
+func (n Network) PodID() string { return n.ID }
+
+// NewNetwork is the body that creates the network in a pod. A vlan or flat
+// network names its segment, so that it is the same one in every pod; how to
+// build a local one is the pod's choice.
+func NewNetwork(n topology.Network) map[string]any {
+	body := map[string]any{
+		"name":                  n.Name,
+		"description":           Mark("network", n.ID),
+		"project_id":            n.ProjectID,
+		"admin_state_up":        n.AdminStateUp,
+		"shared":                n.Shared,
+		"port_security_enabled": n.PortSecurityEnabled,
+	}
+	switch n.Type {
+	case topology.TypeVLAN:
+		body["provider:segmentation_id"] = n.SegmentationID
+		fallthrough
+	case topology.TypeFlat:
+		body["provider:network_type"] = n.Type
+		body["provider:physical_network"] = n.PhysicalNetwork
+		if n.MTU > 0 {
+			body["mtu"] = n.MTU
+		}
+	}
+	return body
+}
+
+// UpdateNetwork is what to change in the pod's network.
+func UpdateNetwork(want topology.Network, found Network) Changes {
+	c := Changes{}
+	set(c, "name", found.Name, want.Name)
+	set(c, "description", found.Description, Mark("network", want.ID))
+	set(c, "admin_state_up", found.AdminStateUp, want.AdminStateUp)
+	set(c, "shared", found.Shared, want.Shared)
+	set(c, "port_security_enabled", found.PortSecurity, want.PortSecurityEnabled)
+	if want.Type != topology.TypeLocal && want.MTU > 0 {
+		set(c, "mtu", found.MTU, want.MTU)
+	}
+	return c
+}

@@ -1,0 +1,19 @@
+// Package plan compares what is wanted in a pod with what was found there and
+// says what to change. It is pure: the same input gives the same plan, and
+// planning again after the changes gives none.
+package plan
+
+// Mark is the description by which we know our own objects in a pod again, also
+// after a crash between creating one and writing its ID down.
+func Mark(kind, id string) string { return "tricircle:" + kind + ":" + id }
+
+// Changes is the body of an update: Neutron's attribute names and new values.
+// Empty means that nothing has to change.
+type Changes map[string]any
+
+// set adds the attribute when found differs from want.
+func set[T comparable](c Changes, attribute string, found, want T) {
+	if found != want {
+		c[attribute] = want
+	}
+}

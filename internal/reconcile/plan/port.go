@@ -1,0 +1,146 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+// Port is a pod's port, as far as we care.
+type Port struct {
+	ID           string    `json:"id"`
+	NetworkID    string    `json:"network_id"`
+	Name         string    `json:"name"`
+	Description  string    `json:"description"`
+	AdminStateUp bool      `json:"admin_state_up"`
+	MACAddress   string    `json:"mac_address"`
+	FixedIPs     []FixedIP `json:"fixed_ips"`
+	DeviceID     string    `json:"device_id"`
+	DeviceOwner  string    `json:"device_owner"`
+	Groups       []string  `json:"security_groups"`
+	PortSecurity bool      `json:"port_security_enabled"`
+	Pairs        []Pair    `json:"allowed_address_pairs"`
+}
+
+// PodID is its ID in the pod.
+func (p Port) PodID() string { return p.ID }
+
+// FixedIP is an address of a pod's port; the subnet is the pod's.
+type FixedIP struct {
+	SubnetID string `json:"subnet_id"`
+	Address  string `json:"ip_address"`
+}
+
+// Pair is an allowed address pair of a pod's port.
+type Pair struct {
+	MAC string `json:"mac_address,omitempty"`
+	IP  string `json:"ip_address"`
+}
+
+// Refs are a pod's IDs for the things that a port refers to by ours.
+type Refs struct {
+	Network string
+	Subnets map[string]string
+	Groups  map[string]string
+}
+
+// NewPort is the body that creates the port in a pod, with our addresses and
+// MAC. The device is left to the pod's Nova, except for a reserved DHCP port,
+// which the agent finds by it.
+func NewPort(p topology.Port, refs Refs) map[string]any {
+	body := map[string]any{
+		"name":                  p.Name,
+		"description":           Mark("port", p.ID),
+		"project_id":            p.ProjectID,
+		"network_id":            refs.Network,
+		"mac_address":           p.MACAddress,
+		"admin_state_up":        p.AdminStateUp,
+		"fixed_ips":             fixedIPs(p, refs),
+		"port_security_enabled": p.PortSecurityEnabled,
+	}
+	if p.DeviceOwner == topology.OwnerDHCP {
+		body["device_owner"] = topology.OwnerDHCP
+		body["device_id"] = topology.ReservedDHCPID
+		return body
+	}
+	body["security_groups"] = groups(p, refs)
+	if len(p.AllowedAddressPairs) > 0 {
+		body["allowed_address_pairs"] = pairs(p)
+	}
+	if p.VNICType != "" && p.VNICType != "normal" {
+		body["binding:vnic_type"] = p.VNICType
+	}
+	return body
+}
+
+// UpdatePort is what to change in the pod's port. MAC and device stay: the one
+// never changes while the port is in a pod, the other is the pod's business.
+func UpdatePort(want topology.Port, found Port, refs Refs) Changes {
+	c := Changes{}
+	set(c, "description", found.Description, Mark("port", want.ID))
+	if f := fixedIPs(want, refs); !sameSet(found.FixedIPs, f) {
+		c["fixed_ips"] = f
+	}
+	if want.DeviceOwner == topology.OwnerDHCP {
+		return c
+	}
+	set(c, "name", found.Name, want.Name)
+	set(c, "admin_state_up", found.AdminStateUp, want.AdminStateUp)
+	set(c, "port_security_enabled", found.PortSecurity, want.PortSecurityEnabled)
+	if g := groups(want, refs); !sameSet(found.Groups, g) {
+		c["security_groups"] = g
+	}
+	// Neutron fills in the port's own MAC where a pair names none.
+	for i := range found.Pairs {
+		if found.Pairs[i].MAC == found.MACAddress {
+			found.Pairs[i].MAC = ""
+		}
+	}
+	wantPairs := pairs(want)
+	for i := range wantPairs {
+		if wantPairs[i].MAC == want.MACAddress {
+			wantPairs[i].MAC = ""
+		}
+	}
+	if !sameSet(found.Pairs, wantPairs) {
+		c["allowed_address_pairs"] = wantPairs
+	}
+	return c
+}
+
+func fixedIPs(p topology.Port, refs Refs) []FixedIP {
+	out := make([]FixedIP, 0, len(p.FixedIPs))
+	for _, f := range p.FixedIPs {
+		out = append(out, FixedIP{SubnetID: refs.Subnets[f.SubnetID], Address: f.Address.String()})
+	}
+	return out
+}
+
+func groups(p topology.Port, refs Refs) []string {
+	out := make([]string, 0, len(p.SecurityGroups))
+	for _, g := range p.SecurityGroups {
+		out = append(out, refs.Groups[g])
+	}
+	return out
+}
+
+func pairs(p topology.Port) []Pair {
+	out := make([]Pair, 0, len(p.AllowedAddressPairs))
+	for _, a := range p.AllowedAddressPairs {
+		out = append(out, Pair{MAC: a.MACAddress, IP: a.IPAddress})
+	}
+	return out
+}
+
+// sameSet compares without regard to order.
+func sameSet[T comparable](a, b []T) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, x := range a {
+		if !slices.Contains(b, x) {
+			return false
+		}
+	}
+	return true
+}

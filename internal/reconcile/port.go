@@ -1,0 +1,60 @@
+package reconcile
+
+import (
+	"context"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/reconcile/plan"
+	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+// port makes a port right in a pod: first its network and its groups, then the
+// port itself with our address and MAC.
+func (r *Reconciler) port(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	if !m.Wanted {
+		return vanish[plan.Port](ctx, r, c, m)
+	}
+	want, err := r.store.FindPort(ctx, m.ID)
+	if fault.Is(err, fault.NotFound) {
+		return nil // deleted meanwhile; the mapping has changed with it
+	}
+	if err != nil {
+		return err
+	}
+	if want.DeviceOwner == topology.OwnerDHCP {
+		return nil // its network's job makes it
+	}
+	refs, err := r.refs(ctx, want, m.Pod)
+	if err != nil {
+		return err
+	}
+	obj, fresh, err := object[plan.Port](ctx, r, c, m, want.ProjectID, plan.NewPort(want, refs))
+	if err != nil || fresh {
+		return err
+	}
+	return update(ctx, c, m.Kind, obj.ID, plan.UpdatePort(want, obj, refs))
+}
+
+// refs brings what the port refers to into the pod.
+func (r *Reconciler) refs(ctx context.Context, p topology.Port, podName string) (plan.Refs, error) {
+	net, err := r.store.FindNetwork(ctx, p.NetworkID)
+	if err != nil {
+		return plan.Refs{}, err
+	}
+	nets, err := r.need(ctx, net.ProjectID, store.KindNetwork, podName, p.NetworkID)
+	if err != nil {
+		return plan.Refs{}, err
+	}
+	groups, err := r.need(ctx, p.ProjectID, store.KindSecurityGroup, podName, p.SecurityGroups...)
+	if err != nil {
+		return plan.Refs{}, err
+	}
+	ids := make([]string, 0, len(p.FixedIPs))
+	for _, f := range p.FixedIPs {
+		ids = append(ids, f.SubnetID)
+	}
+	subnets, err := r.podIDs(ctx, store.KindSubnet, podName, ids...)
+	return plan.Refs{Network: nets[p.NetworkID], Subnets: subnets, Groups: groups}, err
+}

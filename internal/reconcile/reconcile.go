@@ -1,0 +1,178 @@
+// Package reconcile makes the pods match what the topology wants.
+//
+// A job and a waiting user call the same function, Ensure, on the same target,
+// under the same lock. It compares the wanted state with what the pod has and
+// closes the difference; it may run twice, late, or for nothing. Nothing is
+// created before an orphan of an earlier attempt was looked for, and nothing
+// that can fail follows a creation but writing its ID down.
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// Pods gives access to the pods by name.
+type Pods interface {
+	Client(ctx context.Context, name string) (*pod.Client, error)
+	Pod(ctx context.Context, name string) (store.Pod, error)
+}
+
+// Options are what a Reconciler needs.
+type Options struct {
+	Store *store.Store
+	Pods  Pods
+	// Holder tells this process from other replicas in leases.
+	Holder string
+	// IntentGrace is how long after a creation began a server that cannot be
+	// found in its pod may still turn up. It must exceed the time that a pod may
+	// work on a request whose reply was lost. Default 2 minutes.
+	IntentGrace time.Duration
+	Now         func() time.Time
+	Log         *slog.Logger
+}
+
+// Reconciler closes the differences between the topology and the pods.
+type Reconciler struct {
+	store  *store.Store
+	pods   Pods
+	locks  *locks
+	grace  time.Duration
+	now    func() time.Time
+	log    *slog.Logger
+	actors map[string]actor
+}
+
+// actor brings one kind of thing into the state that its mapping wants.
+type actor func(ctx context.Context, c *pod.Client, m store.Mapping) error
+
+// New returns a Reconciler.
+func New(o Options) *Reconciler {
+	if o.IntentGrace == 0 {
+		o.IntentGrace = 2 * time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Reconciler{store: o.Store, pods: o.Pods, grace: o.IntentGrace, now: o.Now, log: o.Log,
+		locks: &locks{store: o.Store, holder: o.Holder, held: map[string]*lock{}}}
+	r.actors = map[string]actor{
+		store.KindNetwork:       r.network,
+		store.KindSubnet:        r.subnet,
+		store.KindPort:          r.port,
+		store.KindSecurityGroup: r.group,
+		store.KindServer:        r.server,
+		store.KindIntent:        r.intent,
+	}
+	return r
+}
+
+// Ensure returns when the target is as wanted in its pod, or with the reason why
+// it is not. For a job, complete runs in the transaction that records the
+// success: it ends the job only if nothing changed meanwhile; for a user who
+// waits it is nil.
+func (r *Reconciler) Ensure(ctx context.Context, t store.Target, complete func(context.Context, *store.Tx) error) error {
+	act, ok := r.actors[t.Kind]
+	if !ok {
+		return fault.New(fault.Internal, "", "no such kind of target: %s", t.Kind)
+	}
+	if complete == nil && r.settled(ctx, t) {
+		return nil
+	}
+	unlock, err := r.locks.lock(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for {
+		current, err := r.round(ctx, t, act, complete)
+		if err != nil || current {
+			return err
+		}
+	}
+}
+
+// settled spares a waiting user the lock when there is nothing to do.
+func (r *Reconciler) settled(ctx context.Context, t store.Target) bool {
+	m, err := r.store.FindMapping(ctx, t)
+	return err == nil && t.Kind != store.KindIntent && m.Generation == m.Observed
+}
+
+// round acts once and reports whether what it acted on is still what is wanted.
+func (r *Reconciler) round(ctx context.Context, t store.Target, act actor, complete func(context.Context, *store.Tx) error) (bool, error) {
+	m, err := r.store.FindMapping(ctx, t)
+	switch {
+	case fault.Is(err, fault.NotFound) && t.Kind != store.KindIntent:
+		return r.observe(ctx, store.Mapping{Target: t}, complete)
+	case err != nil && !fault.Is(err, fault.NotFound):
+		return false, err
+	}
+	m.Target = t
+	if t.Kind == store.KindIntent || m.Generation != m.Observed {
+		c, err := r.pods.Client(ctx, t.Pod)
+		if err == nil {
+			err = act(ctx, c, m)
+		}
+		if err != nil {
+			return false, r.failed(ctx, t, err)
+		}
+	}
+	return r.observe(ctx, m, complete)
+}
+
+func (r *Reconciler) observe(ctx context.Context, m store.Mapping, complete func(context.Context, *store.Tx) error) (bool, error) {
+	var then func(*store.Tx) error
+	if complete != nil {
+		then = func(tx *store.Tx) error { return complete(ctx, tx) }
+	}
+	return r.store.Observe(ctx, m.Target, m.Generation, then)
+}
+
+// failed keeps the reason where operators find it, also when the caller's
+// context is what ended the attempt.
+func (r *Reconciler) failed(ctx context.Context, t store.Target, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if t.Kind != store.KindIntent {
+		if ferr := r.store.Fail(ctx, t, err.Error()); ferr != nil {
+			r.log.WarnContext(ctx, "cannot record why a job waits", "kind", t.Kind, "id", t.ID, "pod", t.Pod, "error", ferr)
+		}
+	}
+	return fmt.Errorf("cannot bring %s %s into pod %s: %w", t.Kind, t.ID, t.Pod, err)
+}
+
+// need makes sure that things a target depends on are in the pod, and returns
+// their IDs there by ours.
+func (r *Reconciler) need(ctx context.Context, project, kind, podName string, ids ...string) (map[string]string, error) {
+	targets := make([]store.Target, 0, len(ids))
+	for _, id := range ids {
+		targets = append(targets, store.Target{Kind: kind, ID: id, Pod: podName})
+	}
+	pending, err := r.store.Want(ctx, project, targets...)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range pending {
+		if err := r.Ensure(ctx, t, nil); err != nil {
+			return nil, err
+		}
+	}
+	out := make(map[string]string, len(ids))
+	for _, t := range targets {
+		m, err := r.store.FindMapping(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		out[t.ID] = m.PodID
+	}
+	return out, nil
+}

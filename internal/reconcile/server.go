@@ -1,0 +1,97 @@
+package reconcile
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/jobs"
+	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// MarkKey is the metadata key by which a server tells the creation it came from.
+const MarkKey = "tricircle"
+
+// server waits until a deleted server is gone from its pod, then frees what was
+// made for it. Nova deletes in the background; ports taken from under a server
+// that still runs would cut it off before its time.
+func (r *Reconciler) server(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	if m.Wanted {
+		return nil
+	}
+	err := c.JSON(ctx, pod.Request{Service: pod.Compute, Method: http.MethodGet,
+		Path: "/servers/" + url.PathEscape(m.ID), Op: "show server"}, nil, nil)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return r.store.ReleaseServer(ctx, m.ID, m.Pod)
+	case err != nil:
+		return err
+	}
+	return &jobs.Again{After: time.Second, Reason: "pod " + m.Pod + " is still deleting server " + m.ID}
+}
+
+// podServer is a server as its pod shows it.
+type podServer struct {
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Status    string            `json:"status"`
+	ProjectID string            `json:"tenant_id"`
+	UserID    string            `json:"user_id"`
+	CreatedAt time.Time         `json:"created"`
+	Metadata  map[string]string `json:"metadata"`
+}
+
+// intent settles a creation that nobody is working on any more: its process died
+// or the pod's reply was lost. A server with the mark is taken over; when none
+// turns up, what was prepared for it is freed.
+func (r *Reconciler) intent(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	in, err := r.store.FindIntent(ctx, m.ID)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s, ok, err := r.marked(ctx, c, in)
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		return r.store.Settle(ctx, in.ID, store.Entry{Kind: store.KindServer, ID: s.ID, Pod: in.Pod, ProjectID: s.ProjectID,
+			UserID: s.UserID, Name: s.Name, Zone: in.Zone, Status: s.Status, CreatedAt: s.CreatedAt})
+	case r.now().Before(in.CreatedAt.Add(r.grace)):
+		return &jobs.Again{After: min(r.grace/4, 5*time.Second), Reason: "looking for server " + in.Name + " in pod " + in.Pod +
+			": the reply to its creation was lost"}
+	}
+	return r.store.Abandon(ctx, in.ID)
+}
+
+// marked finds the server of a creation. The pod filters by metadata, which
+// narrows the search; the mark itself decides.
+func (r *Reconciler) marked(ctx context.Context, c *pod.Client, in store.Intent) (podServer, bool, error) {
+	q := url.Values{"all_tenants": {"1"}, "project_id": {in.ProjectID},
+		"metadata": {`{"` + MarkKey + `":"` + in.ID + `"}`}}
+	var out struct {
+		Servers []podServer `json:"servers"`
+	}
+	err := c.JSON(ctx, pod.Request{Service: pod.Compute, Method: http.MethodGet, Path: "/servers/detail",
+		Query: q, Op: "list servers"}, nil, &out)
+	if err != nil {
+		return podServer{}, false, err
+	}
+	for _, s := range out.Servers {
+		if s.Metadata[MarkKey] == in.ID {
+			return s, true, nil
+		}
+	}
+	return podServer{}, false, nil
+}
+
+// Hold keeps the jobs of a creation away while its own request works on it. The
+// lease ends with the process.
+func (r *Reconciler) Hold(ctx context.Context, intentID, podName string) (release func(), err error) {
+	return r.locks.lock(ctx, store.Target{Kind: store.KindIntent, ID: intentID, Pod: podName})
+}
