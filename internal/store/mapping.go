@@ -1,6 +1,17 @@
 package store
 
-import "time"
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/fault"
+)
 
 // Mapping says where a thing of ours is: (kind, our ID, pod) to the pod's ID.
 // For the kinds we realise (networks, subnets, ports, groups) it is also the
@@ -18,4 +29,356 @@ type Mapping struct {
 	Observed   int64
 	Reason     string // why the last attempt did not finish; empty when it did
 	UpdatedAt  time.Time
+}
+
+// Pending says that the pod is not known to be as wanted.
+func (m Mapping) Pending() bool { return m.Generation != m.Observed }
+
+// MappingQuery selects mappings; empty fields select all.
+type MappingQuery struct {
+	Kind, ID, Pod, PodID string
+	Pending              bool // only those with work left
+	Limit                int
+}
+
+const mappingColumns = `kind, id, pod, pod_id, project_id, wanted, tried, generation, observed, reason, updated_at`
+
+func scanMapping(row interface{ Scan(...any) error }) (m Mapping, err error) {
+	err = row.Scan(&m.Kind, &m.ID, &m.Pod, &m.PodID, &m.ProjectID, &m.Wanted, &m.Tried,
+		&m.Generation, &m.Observed, &m.Reason, intoTime(&m.UpdatedAt))
+	return m, err
+}
+
+// Want asks for the targets to exist: it makes missing rows, revives unwanted
+// ones, leaves wanted ones alone, and makes the jobs. It returns those that
+// their pods are not yet known to have. When all is there it writes nothing.
+func (s *Store) Want(ctx context.Context, project string, targets ...Target) (pending []Target, err error) {
+	if ready, err := s.ready(ctx, targets); err != nil || ready {
+		return nil, err
+	}
+	err = s.write(ctx, func(tx *Tx) error {
+		pending, err = wantTx(ctx, tx, project, targets...)
+		return err
+	})
+	return pending, err
+}
+
+// ready reports whether all targets are wanted and observed.
+func (s *Store) ready(ctx context.Context, targets []Target) (bool, error) {
+	if len(targets) == 0 {
+		return true, nil
+	}
+	args := make([]any, 0, 3*len(targets))
+	distinct := map[Target]bool{}
+	for _, t := range targets {
+		if !distinct[t] {
+			args = append(args, t.Kind, t.ID, t.Pod)
+		}
+		distinct[t] = true
+	}
+	var n int
+	err := s.reader().QueryRow(ctx, `
+		SELECT count(*) FROM mappings
+		WHERE (kind, id, pod) IN (VALUES `+strings.Repeat(", (?, ?, ?)", len(distinct))[2:]+`)
+		AND wanted = 1
+		AND generation = observed`, args...).Scan(&n)
+	return n == len(distinct), unreachable(err)
+}
+
+func wantTx(ctx context.Context, tx *Tx, project string, targets ...Target) (pending []Target, err error) {
+	var changed []Target
+	for _, t := range inOrder(targets) {
+		fresh, ready, err := wantOne(ctx, tx, project, t)
+		if err != nil {
+			return nil, err
+		}
+		if fresh {
+			changed = append(changed, t)
+		}
+		if !ready {
+			pending = append(pending, t)
+		}
+	}
+	return pending, enqueue(ctx, tx, changed...)
+}
+
+// inOrder sorts and drops doubles, so that transactions lock rows in one order.
+func inOrder(targets []Target) []Target {
+	targets = slices.Clone(targets)
+	slices.SortFunc(targets, func(a, b Target) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Pod, b.Pod))
+	})
+	return slices.Compact(targets)
+}
+
+func wantOne(ctx context.Context, tx *Tx, project string, t Target) (fresh, ready bool, err error) {
+	res, err := tx.Exec(ctx, `
+		INSERT INTO mappings (`+mappingColumns+`)
+		VALUES (?, ?, ?, '', ?, 1, 0, 1, 0, '', ?)
+		ON CONFLICT (kind, id, pod) DO UPDATE
+		SET wanted = 1, generation = mappings.generation + 1, reason = '', updated_at = excluded.updated_at
+		WHERE mappings.wanted = 0`,
+		t.Kind, t.ID, t.Pod, project, tx.now())
+	if dangling(err) {
+		return false, false, noPod(t.Pod)
+	}
+	if err != nil {
+		return false, false, fmt.Errorf("cannot want %s: %w", t, err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return true, false, err
+	}
+	err = tx.QueryRow(ctx, `
+		SELECT generation = observed FROM mappings
+		WHERE kind = ? AND id = ? AND pod = ?`, t.Kind, t.ID, t.Pod).Scan(&ready)
+	return false, ready, err
+}
+
+// Touch says that the thing has changed: every pod that is to have it gets a job.
+func (s *Store) Touch(ctx context.Context, kind, id string) error {
+	return s.write(ctx, func(tx *Tx) error { return touchTx(ctx, tx, kind, id) })
+}
+
+func touchTx(ctx context.Context, tx *Tx, kind, id string) error {
+	return bump(ctx, tx, kind, id, `
+		UPDATE mappings
+		SET generation = generation + 1, updated_at = ?
+		WHERE kind = ? AND id = ? AND wanted = 1
+		RETURNING pod`)
+}
+
+// Unwant says that the thing must not exist in any pod; the jobs remove it.
+func (s *Store) Unwant(ctx context.Context, kind, id string) error {
+	return s.write(ctx, func(tx *Tx) error {
+		_, err := unwantTx(ctx, tx, kind, id)
+		return err
+	})
+}
+
+// unwantTx returns how many mappings there are until the jobs have removed the
+// thing. With none left nobody will call releaseTx: the caller does.
+func unwantTx(ctx context.Context, tx *Tx, kind, id string) (left int, err error) {
+	err = bump(ctx, tx, kind, id, `
+		UPDATE mappings
+		SET wanted = 0, generation = generation + 1, reason = '', updated_at = ?
+		WHERE kind = ? AND id = ? AND wanted = 1
+		RETURNING pod`)
+	if err != nil {
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, `SELECT count(*) FROM mappings WHERE kind = ? AND id = ?`, kind, id).Scan(&left)
+	return left, err
+}
+
+// bump runs an update that returns the pods concerned, and makes their jobs. The
+// row changes before its job is inserted: a worker that is about to finish then
+// either sees the new generation or has freed the job's place.
+func bump(ctx context.Context, tx *Tx, kind, id, update string) error {
+	rows, err := tx.Query(ctx, update, tx.now(), kind, id)
+	if err != nil {
+		return fmt.Errorf("cannot change mappings of %s %s: %w", kind, id, err)
+	}
+	var changed []Target
+	for rows.Next() {
+		t := Target{Kind: kind, ID: id}
+		if err := rows.Scan(&t.Pod); err != nil {
+			_ = rows.Close()
+			return err
+		}
+		changed = append(changed, t)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("cannot change mappings of %s %s: %w", kind, id, err)
+	}
+	return enqueue(ctx, tx, inOrder(changed)...)
+}
+
+// FindMapping returns the mapping, or fault.NotFound.
+func (s *Store) FindMapping(ctx context.Context, t Target) (Mapping, error) {
+	m, err := findMapping(ctx, s.reader(), t, "")
+	return m, unreachable(err)
+}
+
+func findMapping(ctx context.Context, tx *Tx, t Target, suffix string) (Mapping, error) {
+	m, err := scanMapping(tx.QueryRow(ctx, `
+		SELECT `+mappingColumns+` FROM mappings
+		WHERE kind = ? AND id = ? AND pod = ?`+suffix, t.Kind, t.ID, t.Pod))
+	if errors.Is(err, sql.ErrNoRows) {
+		return m, noMapping(t)
+	}
+	return m, err
+}
+
+func noMapping(t Target) error { return fault.New(fault.NotFound, "", "no %s", t) }
+
+// ListMappings lists mappings by kind, ID and pod; those pending by age, the
+// oldest change first.
+func (s *Store) ListMappings(ctx context.Context, q MappingQuery) ([]Mapping, error) {
+	where, args := q.where()
+	order := ` ORDER BY kind, id, pod`
+	if q.Pending {
+		order = ` ORDER BY updated_at, kind, id, pod`
+	}
+	if q.Limit > 0 {
+		order += ` LIMIT ?`
+		args = append(args, q.Limit)
+	}
+	rows, err := s.reader().Query(ctx, `SELECT `+mappingColumns+` FROM mappings WHERE `+where+order, args...)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	defer rows.Close()
+	var all []Mapping
+	for rows.Next() {
+		m, err := scanMapping(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, rows.Err()
+}
+
+func (q MappingQuery) where() (string, []any) {
+	where, args := []string{"1 = 1"}, []any{}
+	for _, c := range []struct{ column, value string }{
+		{"kind", q.Kind}, {"id", q.ID}, {"pod", q.Pod}, {"pod_id", q.PodID},
+	} {
+		if c.value != "" {
+			where = append(where, c.column+" = ?")
+			args = append(args, c.value)
+		}
+	}
+	if q.Pending {
+		where = append(where, "generation <> observed")
+	}
+	return strings.Join(where, " AND "), args
+}
+
+// Try records that the pod is about to be asked to create the thing. A thing
+// that comes with another one's job (a subnet with its network) has no row yet
+// and gets one, observed.
+func (s *Store) Try(ctx context.Context, t Target, project string) error {
+	return s.write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO mappings (`+mappingColumns+`)
+			VALUES (?, ?, ?, '', ?, 1, 1, 1, 1, '', ?)
+			ON CONFLICT (kind, id, pod) DO UPDATE
+			SET tried = 1, updated_at = excluded.updated_at`,
+			t.Kind, t.ID, t.Pod, project, tx.now())
+		if dangling(err) {
+			return noPod(t.Pod)
+		}
+		return err
+	})
+}
+
+// Place records the pod's ID for the thing. A thing that nobody wanted here yet
+// (one made in the pod, or found there) becomes wanted and observed.
+func (s *Store) Place(ctx context.Context, t Target, podID, project string) error {
+	return s.write(ctx, func(tx *Tx) error { return placeTx(ctx, tx, t, podID, project) })
+}
+
+func placeTx(ctx context.Context, tx *Tx, t Target, podID, project string) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO mappings (`+mappingColumns+`)
+		VALUES (?, ?, ?, ?, ?, 1, 1, 1, 1, '', ?)
+		ON CONFLICT (kind, id, pod) DO UPDATE
+		SET pod_id = excluded.pod_id, tried = 1, updated_at = excluded.updated_at`,
+		t.Kind, t.ID, t.Pod, podID, project, tx.now())
+	if dangling(err) {
+		return noPod(t.Pod)
+	}
+	return err
+}
+
+// Forget records that the pod no longer has the thing: its row goes, and with
+// the last row what was held for it (address, MAC, segment). If it is wanted
+// again meanwhile, the row stays, without the pod's ID, and a job makes it anew.
+func (s *Store) Forget(ctx context.Context, t Target) error {
+	return s.write(ctx, func(tx *Tx) error { return forgetTx(ctx, tx, t) })
+}
+
+func forgetTx(ctx context.Context, tx *Tx, t Target) error {
+	m, err := findMapping(ctx, tx, t, tx.forUpdate())
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if m.Wanted {
+		if err := changeMapping(ctx, tx, t, `pod_id = '', tried = 0, generation = generation + 1`); err != nil {
+			return err
+		}
+		return enqueue(ctx, tx, t)
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM mappings WHERE kind = ? AND id = ? AND pod = ?`, t.Kind, t.ID, t.Pod); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM entries WHERE kind = ? AND id = ? AND pod = ?`, t.Kind, t.ID, t.Pod); err != nil {
+		return err
+	}
+	var left int
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM mappings WHERE kind = ? AND id = ?`, t.Kind, t.ID).Scan(&left); err != nil || left > 0 {
+		return err
+	}
+	return releaseTx(ctx, tx, t.Kind, t.ID)
+}
+
+// Fail records why the last attempt did not finish, for operators.
+func (s *Store) Fail(ctx context.Context, t Target, reason string) error {
+	return s.write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			UPDATE mappings SET reason = ?
+			WHERE kind = ? AND id = ? AND pod = ? AND reason <> ?`, reason, t.Kind, t.ID, t.Pod, reason)
+		return err
+	})
+}
+
+func changeMapping(ctx context.Context, tx *Tx, t Target, set string) error {
+	res, err := tx.Exec(ctx, `
+		UPDATE mappings SET `+set+`, updated_at = ?
+		WHERE kind = ? AND id = ? AND pod = ?`, tx.now(), t.Kind, t.ID, t.Pod)
+	if err != nil {
+		return fmt.Errorf("cannot change %s: %w", t, err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, noMapping(t))
+	}
+	return nil
+}
+
+// Observe ends a piece of work: the pod now has the generation that the caller
+// read before he began. If that is still the current one it is recorded, then is
+// run in the same transaction (it completes the job), and current is true.
+// Otherwise nothing changes and the caller goes round again: this is the guard
+// without which a change that arrives during the work is lost.
+//
+// A row that is gone is current. A row that is not wanted never is: its work
+// ends with Forget. After Forget, pass generation 0, so that a row made since
+// is not taken for the one forgotten.
+func (s *Store) Observe(ctx context.Context, t Target, generation int64, then func(*Tx) error) (current bool, err error) {
+	err = s.write(ctx, func(tx *Tx) error {
+		current, err = observeTx(ctx, tx, t, generation)
+		if err != nil || !current || then == nil {
+			return err
+		}
+		return then(tx)
+	})
+	return current && err == nil, err
+}
+
+func observeTx(ctx context.Context, tx *Tx, t Target, generation int64) (current bool, err error) {
+	m, err := findMapping(ctx, tx, t, tx.forUpdate())
+	if fault.Is(err, fault.NotFound) {
+		return true, nil
+	}
+	if err != nil || !m.Wanted || m.Generation != generation {
+		return false, err
+	}
+	if m.Observed == generation && m.Reason == "" {
+		return true, nil
+	}
+	return true, changeMapping(ctx, tx, t, `observed = generation, reason = ''`)
 }

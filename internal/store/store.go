@@ -4,11 +4,21 @@
 // An exported method is one transaction; unexported functions over *Tx hold the
 // SQL and compose. A change and the jobs it needs commit together. No
 // transaction is ever open during a call to a pod.
+//
+// One set of SQL serves both databases: IDs are TEXT, times are BIGINT
+// microseconds since 1970 UTC, booleans are BIGINT 0 or 1, JSON is TEXT.
+// Queries use "?"; Tx rebinds them, and turns bool and time.Time arguments into
+// what the columns hold.
 package store
 
 import (
 	"context"
 	"database/sql"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Kinds of things that have a place in a pod.
@@ -31,15 +41,126 @@ type Target struct {
 	Pod  string `json:"pod"`
 }
 
+func (t Target) String() string { return t.Kind + " " + t.ID + " in pod " + t.Pod }
+
 // Enqueuer puts jobs into the queue within the transaction that makes them
 // necessary. Package jobs implements it.
 type Enqueuer interface {
 	Enqueue(ctx context.Context, tx *Tx, targets ...Target) error
 }
 
-// Tx is an open transaction. Queries use "?" in both dialects; it rebinds.
-type Tx struct {
-	*sql.Tx
-	conn     *sql.Conn
-	postgres bool
+// Dialects.
+const (
+	SQLite   = "sqlite"
+	Postgres = "postgres"
+)
+
+// Options say where the state is kept.
+type Options struct {
+	// URL is "sqlite:/path/file.db" or a PostgreSQL URL ("postgres://...").
+	URL string
+	// Now is the clock. Nil means the system's; then PostgreSQL's own clock
+	// decides about leases, so that replicas need not agree on the time.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Store is the state. It is safe for concurrent use.
+type Store struct {
+	dialect  string
+	writeDB  *sql.DB       // SQLite: one connection, the only writer
+	readDB   *sql.DB       // SQLite: query_only; PostgreSQL: the same as writeDB
+	pool     *pgxpool.Pool // PostgreSQL only
+	unlock   func() error  // SQLite: gives up the file
+	now      func() time.Time
+	ownClock bool // now was given: use it for leases too
+	log      *slog.Logger
+
+	mu       sync.RWMutex
+	enqueuer Enqueuer
+}
+
+// Open opens the database, and creates or migrates its tables. On PostgreSQL any
+// number of processes may do so at once. A SQLite file serves one process: a
+// second one gets an error that says so.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{now: o.Now, ownClock: o.Now != nil, log: o.Log}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if err := s.connect(ctx, o.URL); err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare brings the schema up to date and drops what a dead process left.
+func (s *Store) prepare(ctx context.Context) error {
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	if s.dialect == SQLite {
+		return s.dropLeases(ctx)
+	}
+	return nil
+}
+
+// Close closes all connections. Nothing may use the store afterwards.
+func (s *Store) Close() {
+	if s.readDB != nil && s.readDB != s.writeDB {
+		_ = s.readDB.Close()
+	}
+	if s.writeDB != nil {
+		_ = s.writeDB.Close()
+	}
+	if s.pool != nil {
+		s.pool.Close()
+	}
+	if s.unlock != nil {
+		_ = s.unlock()
+	}
+}
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	return unreachable(s.reader().QueryRow(ctx, "SELECT 1").Scan(&one))
+}
+
+// SetEnqueuer names who takes the jobs. Without one, changes make no jobs.
+func (s *Store) SetEnqueuer(e Enqueuer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.enqueuer = e
+}
+
+// Dialect is SQLite or Postgres.
+func (s *Store) Dialect() string { return s.dialect }
+
+// WriteDB is SQLite's only writing connection, for the job queue. Whoever uses
+// it inside Write's function waits for himself for ever.
+func (s *Store) WriteDB() *sql.DB { return s.writeDB }
+
+// Pool is PostgreSQL's connection pool, for the job queue; nil on SQLite.
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// enqueue makes jobs for the targets in the transaction.
+func enqueue(ctx context.Context, tx *Tx, targets ...Target) error {
+	if len(targets) == 0 {
+		return nil
+	}
+	tx.store.mu.RLock()
+	e := tx.store.enqueuer
+	tx.store.mu.RUnlock()
+	if e == nil {
+		return nil
+	}
+	return e.Enqueue(ctx, tx, targets...)
 }
