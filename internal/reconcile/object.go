@@ -34,7 +34,7 @@ func object[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.
 		if obj, ok, err := adopt[T](ctx, r, c, m, project); err != nil || ok {
 			return obj, false, err
 		}
-	} else if err := r.store.Try(ctx, m.Target); err != nil {
+	} else if err := r.store.Try(ctx, m.Target, project); err != nil {
 		return obj, false, err
 	}
 	obj, err = create[T](ctx, c, m.Kind, body)

@@ -126,6 +126,9 @@ func (r *Reconciler) round(ctx context.Context, t store.Target, act actor, compl
 			return false, r.failed(ctx, t, err)
 		}
 	}
+	if !m.Wanted {
+		m.Generation = 0 // forgotten; a row made since is another one
+	}
 	return r.observe(ctx, m, complete)
 }
 

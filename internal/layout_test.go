@@ -1,0 +1,157 @@
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tricircle/tricircle/internal/"
+
+// layers lists the packages from the ways in down to the means. A package may
+// import those of lower layers, and of its own layer what comes after it.
+// A new package is added here in the commit that makes it.
+var layers = [][]string{
+	{"cli"},
+	{"app"},
+	{"gateway/compute", "gateway/volume", "gateway/image", "gateway/network", "admin"},
+	{"gateway"},
+	{"admin/client"},
+	{"dispatch"},
+	{"reconcile"},
+	{"reconcile/plan"},
+	{"jobs"},
+	{"fleet"},
+	{"store"},
+	{"pod"},
+	{"identity"},
+	{"topology"},
+	{"config"},
+	{"fault"},
+}
+
+// testing packages may import anything and are imported by tests, by each other
+// and, where noted, by the program.
+var forTests = map[string][]string{
+	"pod/podtest":          {"cli"}, // tricircle simulate
+	"pod/podtest/contract": nil,
+	"store/storetest":      nil,
+}
+
+func rank(pkg string) int {
+	for i, layer := range layers {
+		if slices.Contains(layer, pkg) {
+			return i
+		}
+	}
+	return -1
+}
+
+// TestImportsPointDown holds the layout: folders are the stages of the flows and
+// imports only point down.
+func TestImportsPointDown(t *testing.T) {
+	t.Parallel()
+	for pkg, imports := range imports(t, ".") {
+		_, isTesting := forTests[pkg]
+		if !isTesting && rank(pkg) < 0 {
+			t.Errorf("package %s is not in the layout: add it to layers", pkg)
+			continue
+		}
+		if isTesting {
+			continue
+		}
+		for _, imp := range imports {
+			if users, ok := forTests[imp]; ok {
+				if !slices.Contains(users, pkg) {
+					t.Errorf("%s imports %s, which is for tests", pkg, imp)
+				}
+			} else if rank(imp) <= rank(pkg) {
+				t.Errorf("%s imports %s: imports point down", pkg, imp)
+			}
+		}
+	}
+}
+
+// TestNoEmptyWords keeps out package names that say nothing.
+func TestNoEmptyWords(t *testing.T) {
+	t.Parallel()
+	for pkg := range imports(t, ".") {
+		for _, word := range []string{"util", "utils", "common", "helper", "helpers", "base", "manager", "types", "models"} {
+			if path.Base(pkg) == word {
+				t.Errorf("package %s: name it for what it provides", pkg)
+			}
+		}
+	}
+}
+
+// TestOnlyStoreHasSQL holds the rule that SQL is in one package.
+func TestOnlyStoreHasSQL(t *testing.T) {
+	t.Parallel()
+	for pkg, all := range allImports(t, ".") {
+		if pkg == "store" || pkg == "store/storetest" || pkg == "jobs" {
+			continue // jobs hands River the store's transactions
+		}
+		if slices.Contains(all, "database/sql") {
+			t.Errorf("%s imports database/sql", pkg)
+		}
+	}
+}
+
+// imports are, per package of ours, the packages of ours that it imports outside
+// of tests.
+func imports(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	for pkg, all := range allImports(t, root) {
+		out[pkg] = nil
+		for _, imp := range all {
+			if ours, ok := strings.CutPrefix(imp, module); ok {
+				out[pkg] = append(out[pkg], ours)
+			}
+		}
+	}
+	return out
+}
+
+func allImports(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, src, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		pkg := filepath.ToSlash(filepath.Dir(file))
+		if _, ok := out[pkg]; !ok {
+			out[pkg] = nil
+		}
+		for _, s := range f.Imports {
+			imp, err := strconv.Unquote(s.Path.Value)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(out[pkg], imp) {
+				out[pkg] = append(out[pkg], imp)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
