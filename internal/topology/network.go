@@ -4,7 +4,11 @@
 // Network API shows them, reconcile makes them real in the pods.
 package topology
 
-import "time"
+import (
+	"time"
+
+	"github.com/tricircle/tricircle/internal/fault"
+)
 
 // Network types. A vlan or flat network is the same segment in every pod; a
 // local network lives in one pod, which picks how to build it.
@@ -32,4 +36,39 @@ type Network struct {
 	CreatedAt           time.Time `json:"created_at"`
 	UpdatedAt           time.Time `json:"updated_at"`
 	Revision            int64     `json:"revision_number"`
+}
+
+// Segment is what the network occupies; false for a local network and for one
+// that has none yet.
+func (n *Network) Segment() (Segment, bool) {
+	switch {
+	case n.Type == TypeFlat, n.Type == TypeVLAN && n.SegmentationID != 0:
+		return Segment{n.PhysicalNetwork, n.SegmentationID}, true
+	}
+	return Segment{}, false
+}
+
+// NoNetwork is the answer about a network that is not there for the caller.
+func NoNetwork(id string) error {
+	return fault.New(fault.NotFound, "NetworkNotFound", "Network %s could not be found.", id)
+}
+
+// NoSubnet is the answer about a subnet that is not there for the caller.
+func NoSubnet(id string) error {
+	return fault.New(fault.NotFound, "SubnetNotFound", "Subnet %s could not be found.", id)
+}
+
+// NoPort is the answer about a port that is not there for the caller.
+func NoPort(id string) error {
+	return fault.New(fault.NotFound, "PortNotFound", "Port %s could not be found.", id)
+}
+
+// NoSecurityGroup is the answer about a group that is not there for the caller.
+func NoSecurityGroup(id string) error {
+	return fault.New(fault.NotFound, "SecurityGroupNotFound", "Security group %s does not exist", id)
+}
+
+// NoRule is the answer about a rule that is not there for the caller.
+func NoRule(id string) error {
+	return fault.New(fault.NotFound, "SecurityGroupRuleNotFound", "Security group rule %s does not exist", id)
 }

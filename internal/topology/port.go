@@ -2,11 +2,15 @@ package topology
 
 import (
 	"net/netip"
+	"strings"
 	"time"
+
+	"github.com/tricircle/tricircle/internal/fault"
 )
 
 // Device owners and IDs that carry meaning, as Neutron writes them.
 const (
+	OwnerNetwork   = "network:" // prefix: the port belongs to the network itself
 	OwnerDHCP      = "network:dhcp"
 	OwnerCompute   = "compute:" // prefix; the zone follows
 	ReservedDHCPID = "reserved_dhcp_port"
@@ -28,6 +32,7 @@ type Port struct {
 	PortSecurityEnabled bool          `json:"port_security_enabled"`
 	AllowedAddressPairs []AddressPair `json:"allowed_address_pairs"`
 	VNICType            string        `json:"binding:vnic_type"`
+	Status              string        `json:"status"` // ACTIVE when a pod has it, else DOWN
 	CreatedAt           time.Time     `json:"created_at"`
 	UpdatedAt           time.Time     `json:"updated_at"`
 	Revision            int64         `json:"revision_number"`
@@ -65,4 +70,77 @@ type PortSpec struct {
 type WantIP struct {
 	SubnetID string
 	Address  netip.Addr
+}
+
+// Port states.
+const (
+	StatusActive = "ACTIVE"
+	StatusDown   = "DOWN"
+)
+
+// VNICNormal is a port that any host can serve.
+const VNICNormal = "normal"
+
+// trusted says that the port is the network's own: no group filters it.
+func trusted(deviceOwner string) bool { return strings.HasPrefix(deviceOwner, OwnerNetwork) }
+
+// Complete fills in what follows from the network and checks what does not
+// depend on other ports. securitySet says that the caller chose port security.
+func (spec *PortSpec) Complete(n *Network, securitySet bool) error {
+	if !securitySet {
+		spec.PortSecurityEnabled = n.PortSecurityEnabled
+	}
+	if trusted(spec.DeviceOwner) {
+		// The network's own ports serve and forward for others.
+		spec.PortSecurityEnabled = false
+	}
+	if spec.VNICType == "" {
+		spec.VNICType = VNICNormal
+	}
+	if len(spec.WantGroups) > 0 && !spec.PortSecurityEnabled {
+		return fault.New(fault.Invalid, "PortSecurityAndIPRequiredForSecurityGroups",
+			"Port security must be enabled and port must have an IP address in order to use security groups.")
+	}
+	return spec.checkPairs()
+}
+
+// CheckUpdate refuses a port that has groups or pairs without port security.
+func (p *Port) CheckUpdate() error {
+	if len(p.SecurityGroups) > 0 && !p.PortSecurityEnabled {
+		return fault.New(fault.Conflict, "PortSecurityPortHasSecurityGroup",
+			"Port has security group associated. Cannot disable port security or IP address until security group is removed.")
+	}
+	return p.checkPairs()
+}
+
+func (p *Port) checkPairs() error {
+	if len(p.AllowedAddressPairs) > 0 && !p.PortSecurityEnabled {
+		return fault.New(fault.Conflict, "AddressPairAndPortSecurityRequired",
+			"Port Security must be enabled in order to have allowed address pairs on a port.")
+	}
+	return nil
+}
+
+// FillPairs gives the pairs without a MAC address the port's own.
+func (p *Port) FillPairs() {
+	for i := range p.AllowedAddressPairs {
+		if p.AllowedAddressPairs[i].MACAddress == "" {
+			p.AllowedAddressPairs[i].MACAddress = p.MACAddress
+		}
+	}
+}
+
+// Addresses are the port's addresses without their subnets.
+func (p *Port) Addresses() []netip.Addr {
+	addrs := make([]netip.Addr, 0, len(p.FixedIPs))
+	for _, ip := range p.FixedIPs {
+		addrs = append(addrs, ip.Address)
+	}
+	return addrs
+}
+
+// MACTaken is the refusal of a MAC address that another port of the network has.
+func MACTaken(networkID, mac string) error {
+	return fault.New(fault.Conflict, "MacAddressInUse",
+		"Unable to complete operation for network %s. The mac address %s is in use.", networkID, mac)
 }

@@ -1,0 +1,213 @@
+package topology
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/tricircle/tricircle/internal/fault"
+)
+
+// VLAN IDs that a network may have.
+const (
+	MinVLAN = 1
+	MaxVLAN = 4094
+)
+
+// DefaultMTU is that of a network nobody gave another one.
+const DefaultMTU = 1500
+
+// DefaultMACPrefix is how the MAC addresses of ports begin, as in every OpenStack.
+const DefaultMACPrefix = "fa:16:3e"
+
+// Fabric is what the operator says about the layer-2 networks between the pods.
+// The zero value has none: every network is then local to one pod.
+type Fabric struct {
+	Physical []PhysicalNetwork
+	// DefaultType is the type of networks made without provider attributes.
+	// Empty means vlan where a range of IDs is given, else local.
+	DefaultType string
+	MTU         int    // empty: DefaultMTU
+	MACPrefix   string // empty: DefaultMACPrefix
+}
+
+// PhysicalNetwork is one layer-2 network that reaches several pods. All pods
+// know it by this name.
+type PhysicalNetwork struct {
+	Name  string
+	VLANs []VLANRange // given to networks of tenants; admins may use others too
+	Flat  bool        // may carry an untagged network
+}
+
+// VLANRange is a range of VLAN IDs, both ends included.
+type VLANRange struct{ Min, Max int }
+
+// Segment is what a vlan or flat network occupies. ID is 0 for flat.
+type Segment struct {
+	Physical string
+	ID       int
+}
+
+var macPrefix = regexp.MustCompile(`^[0-9a-f][02468ace](:[0-9a-f]{2}){2,3}$`)
+
+// Check reports what is wrong with the operator's settings.
+func (f Fabric) Check() error {
+	seen := map[string]bool{}
+	for _, p := range f.Physical {
+		if p.Name == "" || seen[p.Name] {
+			return fmt.Errorf("physical network %q is named twice or not at all", p.Name)
+		}
+		seen[p.Name] = true
+		for _, r := range p.VLANs {
+			if r.Min < MinVLAN || r.Max > MaxVLAN || r.Min > r.Max {
+				return fmt.Errorf("physical network %s: VLANs %d to %d are not within %d to %d",
+					p.Name, r.Min, r.Max, MinVLAN, MaxVLAN)
+			}
+		}
+	}
+	switch f.DefaultType {
+	case "", TypeVLAN, TypeLocal:
+	default:
+		return fmt.Errorf("networks cannot be %q by default, only %s or %s", f.DefaultType, TypeVLAN, TypeLocal)
+	}
+	if f.MACPrefix != "" && !macPrefix.MatchString(f.MACPrefix) {
+		return fmt.Errorf("MAC prefix %q is not three or four lower-case octets of a unicast address", f.MACPrefix)
+	}
+	return nil
+}
+
+// MAC is how the MAC addresses of new ports begin.
+func (f Fabric) MAC() string {
+	if f.MACPrefix == "" {
+		return DefaultMACPrefix
+	}
+	return f.MACPrefix
+}
+
+func (f Fabric) mtu() int {
+	if f.MTU == 0 {
+		return DefaultMTU
+	}
+	return f.MTU
+}
+
+func (f Fabric) defaultType() string {
+	if f.DefaultType != "" {
+		return f.DefaultType
+	}
+	if slices.ContainsFunc(f.Physical, func(p PhysicalNetwork) bool { return len(p.VLANs) > 0 }) {
+		return TypeVLAN
+	}
+	return TypeLocal
+}
+
+func (f Fabric) physical(name string) (PhysicalNetwork, bool) {
+	for _, p := range f.Physical {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return PhysicalNetwork{}, false
+}
+
+// Complete fills in what the network does not say and checks what it says.
+// A vlan network without an ID still needs a segment: see FreeSegment.
+func (f Fabric) Complete(n *Network) error {
+	if n.MTU == 0 {
+		n.MTU = f.mtu()
+	}
+	if err := f.CheckMTU(n.MTU); err != nil {
+		return err
+	}
+	if n.Type == "" {
+		if n.PhysicalNetwork != "" || n.SegmentationID != 0 {
+			return invalidInput("network_type required")
+		}
+		n.Type = f.defaultType()
+		return nil
+	}
+	return f.checkProvider(n)
+}
+
+// CheckMTU refuses an MTU that the physical networks cannot carry.
+func (f Fabric) CheckMTU(mtu int) error {
+	if mtu > f.mtu() {
+		return invalidInput("Requested MTU is too big, maximum is %d", f.mtu())
+	}
+	return nil
+}
+
+func (f Fabric) checkProvider(n *Network) error {
+	physical, known := f.physical(n.PhysicalNetwork)
+	switch n.Type {
+	case TypeLocal:
+		if n.PhysicalNetwork != "" {
+			return invalidInput("physical_network prohibited for local provider network")
+		}
+		if n.SegmentationID != 0 {
+			return invalidInput("segmentation_id prohibited for local provider network")
+		}
+	case TypeFlat:
+		if n.PhysicalNetwork == "" {
+			return invalidInput("physical_network required for flat provider network")
+		}
+		if !known || !physical.Flat {
+			return invalidInput("physical_network '%s' unknown for flat provider network", n.PhysicalNetwork)
+		}
+		if n.SegmentationID != 0 {
+			return invalidInput("segmentation_id prohibited for flat provider network")
+		}
+	case TypeVLAN:
+		if n.PhysicalNetwork == "" && n.SegmentationID != 0 {
+			return invalidInput("segmentation_id requires physical_network for VLAN provider network")
+		}
+		if n.PhysicalNetwork != "" && !known {
+			return invalidInput("physical_network '%s' unknown for VLAN provider network", n.PhysicalNetwork)
+		}
+		if n.SegmentationID != 0 && (n.SegmentationID < MinVLAN || n.SegmentationID > MaxVLAN) {
+			return invalidInput("segmentation_id out of range (%d through %d)", MinVLAN, MaxVLAN)
+		}
+	default:
+		return invalidInput("network_type value '%s' not supported", n.Type)
+	}
+	return nil
+}
+
+// FreeSegment picks a VLAN for the network out of the operator's ranges, and
+// none that is taken. below picks a number from 0 up to its argument, exclusive.
+func (f Fabric) FreeSegment(physical string, taken map[Segment]bool, below func(uint64) uint64) (Segment, error) {
+	var free []Segment
+	for _, p := range f.Physical {
+		if physical != "" && p.Name != physical {
+			continue
+		}
+		for _, r := range p.VLANs {
+			for id := r.Min; id <= r.Max; id++ {
+				if s := (Segment{p.Name, id}); !taken[s] {
+					free = append(free, s)
+				}
+			}
+		}
+	}
+	if len(free) == 0 {
+		return Segment{}, fault.New(fault.Unavailable, "NoNetworkAvailable",
+			"Unable to create the network. No tenant network is available for allocation.")
+	}
+	return free[below(uint64(len(free)))], nil
+}
+
+// SegmentTaken is the refusal of a segment that another network has.
+func SegmentTaken(s Segment) error {
+	if s.ID == 0 {
+		return fault.New(fault.Conflict, "FlatNetworkInUse",
+			"Unable to create the flat network. Physical network %s is in use.", s.Physical)
+	}
+	return fault.New(fault.Conflict, "VlanIdInUse",
+		"Unable to create the network. The VLAN %d on physical network %s is in use.", s.ID, s.Physical)
+}
+
+// invalidInput is Neutron's InvalidInput.
+func invalidInput(format string, args ...any) error {
+	return fault.New(fault.Invalid, "InvalidInput",
+		"Invalid input for operation: %s.", fmt.Sprintf(format, args...))
+}
