@@ -69,11 +69,14 @@ func (r *Reconciler) intent(ctx context.Context, c *pod.Client, m store.Mapping)
 	return r.store.Abandon(ctx, in.ID)
 }
 
-// marked finds the server of a creation. The pod filters by metadata, which
-// narrows the search; the mark itself decides.
+// clockSkew is how far the pod's clock may be behind ours.
+const clockSkew = 5 * time.Minute
+
+// marked finds the server of a creation among those of the project that changed
+// since. (Nova 26 refuses a filter by metadata: "Invalid filter field".)
 func (r *Reconciler) marked(ctx context.Context, c *pod.Client, in store.Intent) (podServer, bool, error) {
 	q := url.Values{"all_tenants": {"1"}, "project_id": {in.ProjectID},
-		"metadata": {`{"` + MarkKey + `":"` + in.ID + `"}`}}
+		"changes-since": {in.CreatedAt.Add(-clockSkew).UTC().Format(time.RFC3339)}}
 	var out struct {
 		Servers []podServer `json:"servers"`
 	}
@@ -83,7 +86,8 @@ func (r *Reconciler) marked(ctx context.Context, c *pod.Client, in store.Intent)
 		return podServer{}, false, err
 	}
 	for _, s := range out.Servers {
-		if s.Metadata[MarkKey] == in.ID {
+		// changes-since lists deleted servers too.
+		if s.Metadata[MarkKey] == in.ID && s.Status != "DELETED" {
 			return s, true, nil
 		}
 	}
