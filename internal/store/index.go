@@ -1,9 +1,16 @@
 package store
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/fault"
+)
 
 // Entry is what the index remembers of a server, volume or image: what routing,
-// order and outages need, and nothing else.
+// order and outages need, and nothing else. An image has one per pod.
 type Entry struct {
 	Kind      string
 	ID        string
@@ -16,18 +23,147 @@ type Entry struct {
 	CreatedAt time.Time
 }
 
-// Intent is the journal of one server creation: written before the pod is asked,
-// settled with the index entry. ID is the mark that the server carries in its
-// metadata, so that a crash between the call and the record leaves nothing
-// unaccounted for.
-type Intent struct {
-	ID        string
-	Kind      string
-	Pod       string
-	ProjectID string
-	UserID    string
-	Name      string
-	Zone      string
-	Ports     []string // central ports made for or used by it
-	CreatedAt time.Time
+// Target is where the thing is.
+func (e Entry) Target() Target { return Target{Kind: e.Kind, ID: e.ID, Pod: e.Pod} }
+
+// EntryQuery selects entries; empty fields select all.
+type EntryQuery struct {
+	Kind, Pod, ProjectID string
+	Limit                int
+}
+
+const entryColumns = `kind, id, pod, project_id, user_id, name, zone, status, created_at`
+
+func scanEntry(row scanner) (e Entry, err error) {
+	err = row.Scan(&e.Kind, &e.ID, &e.Pod, &e.ProjectID, &e.UserID, &e.Name, &e.Zone, &e.Status, intoTime(&e.CreatedAt))
+	return e, err
+}
+
+// Record remembers what was seen in pods: the entry, and a mapping if there is
+// none. What is known already costs a read only, so that a list may record all
+// that it shows.
+func (s *Store) Record(ctx context.Context, entries ...Entry) error {
+	const batch = 500 // under SQLite's limit of values in a statement
+	for len(entries) > 0 {
+		some := entries[:min(batch, len(entries))]
+		entries = entries[len(some):]
+		news, err := s.unknown(ctx, some)
+		if err != nil {
+			return err
+		}
+		if len(news) == 0 {
+			continue
+		}
+		err = s.write(ctx, func(tx *Tx) error {
+			for _, e := range news {
+				if err := recordTx(ctx, tx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unknown returns the entries that differ from what is stored.
+func (s *Store) unknown(ctx context.Context, entries []Entry) ([]Entry, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	args := make([]any, 0, 3*len(entries))
+	for _, e := range entries {
+		args = append(args, e.Kind, e.ID, e.Pod)
+	}
+	stored, err := list(ctx, s.reader(), scanEntry, `
+		SELECT `+entryColumns+` FROM entries
+		WHERE (kind, id, pod) IN (VALUES `+triples(len(entries))+`)`, args...)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[Target]Entry, len(stored))
+	for _, e := range stored {
+		known[e.Target()] = e
+	}
+	var news []Entry
+	for _, e := range entries {
+		old, ok := known[e.Target()]
+		seen := e
+		seen.CreatedAt = seen.CreatedAt.UTC().Truncate(time.Microsecond)
+		if !ok || old != seen {
+			news = append(news, e)
+		}
+	}
+	return news, nil
+}
+
+func triples(n int) string { return strings.Repeat(", (?, ?, ?)", n)[2:] }
+
+func recordTx(ctx context.Context, tx *Tx, e Entry) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO entries (`+entryColumns+`)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (kind, id, pod) DO UPDATE
+		SET project_id = excluded.project_id, user_id = excluded.user_id, name = excluded.name,
+			zone = excluded.zone, status = excluded.status, created_at = excluded.created_at`,
+		e.Kind, e.ID, e.Pod, e.ProjectID, e.UserID, e.Name, e.Zone, e.Status, e.CreatedAt)
+	if dangling(err) {
+		return noPod(e.Pod)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot record %s: %w", e.Target(), err)
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO mappings (`+mappingColumns+`)
+		VALUES (?, ?, ?, ?, ?, 1, 1, 1, 1, '', ?)
+		ON CONFLICT (kind, id, pod) DO NOTHING`,
+		e.Kind, e.ID, e.Pod, e.ID, e.ProjectID, tx.now())
+	return err
+}
+
+// FindEntry returns the entry, or fault.NotFound. Of an image that is in several
+// pods it returns the first by pod name.
+func (s *Store) FindEntry(ctx context.Context, kind, id string) (Entry, error) {
+	return find(ctx, s.reader(), fault.New(fault.NotFound, "", "no %s %s", kind, id), scanEntry, `
+		SELECT `+entryColumns+` FROM entries
+		WHERE kind = ? AND id = ?
+		ORDER BY pod
+		LIMIT 1`, kind, id)
+}
+
+// ListEntries lists entries, the newest first, then by ID downwards.
+func (s *Store) ListEntries(ctx context.Context, q EntryQuery) ([]Entry, error) {
+	where, args := []string{"1 = 1"}, []any{}
+	for _, c := range []struct{ column, value string }{
+		{"kind", q.Kind}, {"pod", q.Pod}, {"project_id", q.ProjectID},
+	} {
+		if c.value != "" {
+			where = append(where, c.column+" = ?")
+			args = append(args, c.value)
+		}
+	}
+	order := ` ORDER BY created_at DESC, id DESC, pod`
+	if q.Limit > 0 {
+		order += ` LIMIT ?`
+		args = append(args, q.Limit)
+	}
+	return list(ctx, s.reader(), scanEntry,
+		`SELECT `+entryColumns+` FROM entries WHERE `+strings.Join(where, " AND ")+order, args...)
+}
+
+// DropEntry forgets a thing that no pod has any more: its entries, its mappings,
+// and what was held for it.
+func (s *Store) DropEntry(ctx context.Context, kind, id string) error {
+	return s.write(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM entries WHERE kind = ? AND id = ?`, kind, id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM mappings WHERE kind = ? AND id = ?`, kind, id); err != nil {
+			return err
+		}
+		return releaseTx(ctx, tx, kind, id)
+	})
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,7 +42,7 @@ type MappingQuery struct {
 
 const mappingColumns = `kind, id, pod, pod_id, project_id, wanted, tried, generation, observed, reason, updated_at`
 
-func scanMapping(row interface{ Scan(...any) error }) (m Mapping, err error) {
+func scanMapping(row scanner) (m Mapping, err error) {
 	err = row.Scan(&m.Kind, &m.ID, &m.Pod, &m.PodID, &m.ProjectID, &m.Wanted, &m.Tried,
 		&m.Generation, &m.Observed, &m.Reason, intoTime(&m.UpdatedAt))
 	return m, err
@@ -79,7 +78,7 @@ func (s *Store) ready(ctx context.Context, targets []Target) (bool, error) {
 	var n int
 	err := s.reader().QueryRow(ctx, `
 		SELECT count(*) FROM mappings
-		WHERE (kind, id, pod) IN (VALUES `+strings.Repeat(", (?, ?, ?)", len(distinct))[2:]+`)
+		WHERE (kind, id, pod) IN (VALUES `+triples(len(distinct))+`)
 		AND wanted = 1
 		AND generation = observed`, args...).Scan(&n)
 	return n == len(distinct), unreachable(err)
@@ -174,20 +173,11 @@ func unwantTx(ctx context.Context, tx *Tx, kind, id string) (left int, err error
 // row changes before its job is inserted: a worker that is about to finish then
 // either sees the new generation or has freed the job's place.
 func bump(ctx context.Context, tx *Tx, kind, id, update string) error {
-	rows, err := tx.Query(ctx, update, tx.now(), kind, id)
-	if err != nil {
-		return fmt.Errorf("cannot change mappings of %s %s: %w", kind, id, err)
-	}
-	var changed []Target
-	for rows.Next() {
+	changed, err := list(ctx, tx, func(row scanner) (Target, error) {
 		t := Target{Kind: kind, ID: id}
-		if err := rows.Scan(&t.Pod); err != nil {
-			_ = rows.Close()
-			return err
-		}
-		changed = append(changed, t)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return t, row.Scan(&t.Pod)
+	}, update, tx.now(), kind, id)
+	if err != nil {
 		return fmt.Errorf("cannot change mappings of %s %s: %w", kind, id, err)
 	}
 	return enqueue(ctx, tx, inOrder(changed)...)
@@ -195,18 +185,13 @@ func bump(ctx context.Context, tx *Tx, kind, id, update string) error {
 
 // FindMapping returns the mapping, or fault.NotFound.
 func (s *Store) FindMapping(ctx context.Context, t Target) (Mapping, error) {
-	m, err := findMapping(ctx, s.reader(), t, "")
-	return m, unreachable(err)
+	return findMapping(ctx, s.reader(), t, "")
 }
 
 func findMapping(ctx context.Context, tx *Tx, t Target, suffix string) (Mapping, error) {
-	m, err := scanMapping(tx.QueryRow(ctx, `
+	return find(ctx, tx, noMapping(t), scanMapping, `
 		SELECT `+mappingColumns+` FROM mappings
-		WHERE kind = ? AND id = ? AND pod = ?`+suffix, t.Kind, t.ID, t.Pod))
-	if errors.Is(err, sql.ErrNoRows) {
-		return m, noMapping(t)
-	}
-	return m, err
+		WHERE kind = ? AND id = ? AND pod = ?`+suffix, t.Kind, t.ID, t.Pod)
 }
 
 func noMapping(t Target) error { return fault.New(fault.NotFound, "", "no %s", t) }
@@ -223,20 +208,7 @@ func (s *Store) ListMappings(ctx context.Context, q MappingQuery) ([]Mapping, er
 		order += ` LIMIT ?`
 		args = append(args, q.Limit)
 	}
-	rows, err := s.reader().Query(ctx, `SELECT `+mappingColumns+` FROM mappings WHERE `+where+order, args...)
-	if err != nil {
-		return nil, unreachable(err)
-	}
-	defer rows.Close()
-	var all []Mapping
-	for rows.Next() {
-		m, err := scanMapping(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, m)
-	}
-	return all, rows.Err()
+	return list(ctx, s.reader(), scanMapping, `SELECT `+mappingColumns+` FROM mappings WHERE `+where+order, args...)
 }
 
 func (q MappingQuery) where() (string, []any) {

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -29,7 +27,7 @@ type Pod struct {
 
 const podColumns = `name, region, zone, pod_zone, cloud, interface, dhcp_ports, cordoned, created_at, updated_at`
 
-func scanPod(row interface{ Scan(...any) error }) (p Pod, err error) {
+func scanPod(row scanner) (p Pod, err error) {
 	err = row.Scan(&p.Name, &p.Region, &p.Zone, &p.PodZone, &p.Cloud, &p.Interface, &p.DHCPPorts,
 		&p.Cordoned, intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt))
 	return p, err
@@ -106,7 +104,7 @@ func (s *Store) DeletePod(ctx context.Context, name string) error {
 // podUse counts what is in the pod: "3 networks" and so on. An index entry
 // without a mapping counts too, as does a creation under way.
 func podUse(ctx context.Context, tx *Tx, pod string) ([]string, error) {
-	rows, err := tx.Query(ctx, `
+	return list(ctx, tx, scanUse, `
 		SELECT kind, count(*) FROM (
 			SELECT kind, id FROM mappings WHERE pod = ?
 			UNION
@@ -116,20 +114,13 @@ func podUse(ctx context.Context, tx *Tx, pod string) ([]string, error) {
 		) AS used
 		GROUP BY kind
 		ORDER BY kind`, pod, pod, pod)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var used []string
-	for rows.Next() {
-		var kind string
-		var n int
-		if err := rows.Scan(&kind, &n); err != nil {
-			return nil, err
-		}
-		used = append(used, count(n, kind))
-	}
-	return used, rows.Err()
+}
+
+func scanUse(row scanner) (string, error) {
+	var kind string
+	var n int
+	err := row.Scan(&kind, &n)
+	return count(n, kind), err
 }
 
 func count(n int, kind string) string {
@@ -145,32 +136,14 @@ func count(n int, kind string) string {
 
 // FindPod returns the pod, or fault.NotFound.
 func (s *Store) FindPod(ctx context.Context, name string) (Pod, error) {
-	p, err := findPod(ctx, s.reader(), name, "")
-	return p, unreachable(err)
+	return findPod(ctx, s.reader(), name, "")
 }
 
 func findPod(ctx context.Context, tx *Tx, name, suffix string) (Pod, error) {
-	p, err := scanPod(tx.QueryRow(ctx, `SELECT `+podColumns+` FROM pods WHERE name = ?`+suffix, name))
-	if errors.Is(err, sql.ErrNoRows) {
-		return p, noPod(name)
-	}
-	return p, err
+	return find(ctx, tx, noPod(name), scanPod, `SELECT `+podColumns+` FROM pods WHERE name = ?`+suffix, name)
 }
 
 // ListPods lists all pods by name.
 func (s *Store) ListPods(ctx context.Context) ([]Pod, error) {
-	rows, err := s.reader().Query(ctx, `SELECT `+podColumns+` FROM pods ORDER BY name`)
-	if err != nil {
-		return nil, unreachable(err)
-	}
-	defer rows.Close()
-	var all []Pod
-	for rows.Next() {
-		p, err := scanPod(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
-	}
-	return all, rows.Err()
+	return list(ctx, s.reader(), scanPod, `SELECT `+podColumns+` FROM pods ORDER BY name`)
 }

@@ -1,0 +1,174 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+// Intent is the journal of one server creation: written before the pod is asked,
+// settled with the index entry. ID is the mark that the server carries in its
+// metadata, so that a crash between the call and the record leaves nothing
+// unaccounted for.
+type Intent struct {
+	ID        string
+	Kind      string
+	Pod       string
+	ProjectID string
+	UserID    string
+	Name      string
+	Zone      string
+	Ports     []string // central ports made for or used by it
+	CreatedAt time.Time
+}
+
+// Target is the job that looks after the intent if its maker does not.
+func (in Intent) Target() Target { return Target{Kind: KindIntent, ID: in.ID, Pod: in.Pod} }
+
+const intentColumns = `id, kind, pod, project_id, user_id, name, zone, created_at`
+
+func scanIntent(row scanner) (in Intent, err error) {
+	err = row.Scan(&in.ID, &in.Kind, &in.Pod, &in.ProjectID, &in.UserID, &in.Name, &in.Zone, intoTime(&in.CreatedAt))
+	return in, err
+}
+
+// Begin writes the intent, makes the ports that the server is to have for itself
+// (all of them or nothing is done), adds them to the intent's, and leaves a job
+// that looks after it later. fault.Conflict if a port already serves another
+// server or creation.
+func (s *Store) Begin(ctx context.Context, in Intent, auto ...topology.PortSpec) (made []topology.Port, err error) {
+	err = s.write(ctx, func(tx *Tx) error {
+		ports := in.Ports[:len(in.Ports):len(in.Ports)]
+		if err := freePortsTx(ctx, tx, ports); err != nil {
+			return err
+		}
+		if made, err = createPortsTx(ctx, tx, auto); err != nil {
+			return err
+		}
+		for _, p := range made {
+			ports = append(ports, p.ID)
+		}
+		return beginTx(ctx, tx, in, ports)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+func beginTx(ctx context.Context, tx *Tx, in Intent, ports []string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO intents (`+intentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		in.ID, in.Kind, in.Pod, in.ProjectID, in.UserID, in.Name, in.Zone, tx.now())
+	if dangling(err) {
+		return noPod(in.Pod)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot journal the creation of %s %s: %w", in.Kind, in.Name, err)
+	}
+	for i, port := range ports {
+		_, err := tx.Exec(ctx, `INSERT INTO intent_ports (port_id, intent_id, position) VALUES (?, ?, ?)`, port, in.ID, i)
+		if duplicate(err) {
+			return fault.New(fault.Conflict, "PortInUse", "port %s is in use by another creation", port)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return enqueue(ctx, tx, in.Target())
+}
+
+// Settle ends the intent well: the server is in the index, its mapping is made,
+// its ports carry its ID. If the intent is gone it succeeds when the server is
+// in the index, that is, when somebody else settled it; otherwise it was
+// abandoned, and that is fault.NotFound.
+func (s *Store) Settle(ctx context.Context, intentID string, e Entry) error {
+	return s.write(ctx, func(tx *Tx) error {
+		in, err := findIntent(ctx, tx, intentID, tx.forUpdate())
+		if fault.Is(err, fault.NotFound) {
+			_, settled := findMapping(ctx, tx, e.Target(), "")
+			if fault.Is(settled, fault.NotFound) {
+				return err
+			}
+			return settled
+		}
+		if err != nil {
+			return err
+		}
+		if err := recordTx(ctx, tx, e); err != nil {
+			return err
+		}
+		if err := attachPortsTx(ctx, tx, in.Ports, e.ID, topology.OwnerCompute+e.Zone); err != nil {
+			return err
+		}
+		return dropIntent(ctx, tx, intentID)
+	})
+}
+
+// Abandon ends an intent that made nothing: the ports made for it go, the user's
+// own leave the pod. An intent that is gone is no error.
+func (s *Store) Abandon(ctx context.Context, intentID string) error {
+	return s.write(ctx, func(tx *Tx) error {
+		in, err := findIntent(ctx, tx, intentID, tx.forUpdate())
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := dropIntent(ctx, tx, intentID); err != nil {
+			return err
+		}
+		if err := deleteAutoPortsTx(ctx, tx, in.Ports); err != nil {
+			return err
+		}
+		for _, port := range in.Ports {
+			if _, err := unwantTx(ctx, tx, KindPort, port); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func dropIntent(ctx context.Context, tx *Tx, id string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM intent_ports WHERE intent_id = ?`, id); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM intents WHERE id = ?`, id)
+	return err
+}
+
+// FindIntent returns the intent, or fault.NotFound.
+func (s *Store) FindIntent(ctx context.Context, id string) (in Intent, err error) {
+	err = s.read(ctx, func(tx *Tx) error {
+		in, err = findIntent(ctx, tx, id, "")
+		return err
+	})
+	return in, err
+}
+
+func findIntent(ctx context.Context, tx *Tx, id, suffix string) (Intent, error) {
+	in, err := find(ctx, tx, fault.New(fault.NotFound, "", "no intent %s", id), scanIntent, `
+		SELECT `+intentColumns+` FROM intents
+		WHERE id = ?`+suffix, id)
+	if err != nil {
+		return in, err
+	}
+	in.Ports, err = list(ctx, tx, scanString, `
+		SELECT port_id FROM intent_ports
+		WHERE intent_id = ?
+		ORDER BY position`, id)
+	return in, err
+}
+
+// ListIntents lists the intents begun before the time, the oldest first, without
+// their ports.
+func (s *Store) ListIntents(ctx context.Context, before time.Time) ([]Intent, error) {
+	return list(ctx, s.reader(), scanIntent, `
+		SELECT `+intentColumns+` FROM intents
+		WHERE created_at < ?
+		ORDER BY created_at, id`, before)
+}
