@@ -1,0 +1,77 @@
+// Package storetest runs tests on both databases.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// Each runs f on SQLite and on PostgreSQL, each time with a store of its own,
+// in parallel.
+func Each(t *testing.T, f func(t *testing.T, s *store.Store)) {
+	t.Helper()
+	EachURL(t, func(t *testing.T, url string) { f(t, Open(t, store.Options{URL: url})) })
+}
+
+// EachAt is Each with the clock given.
+func EachAt(t *testing.T, now func() time.Time, f func(t *testing.T, s *store.Store)) {
+	t.Helper()
+	EachURL(t, func(t *testing.T, url string) { f(t, Open(t, store.Options{URL: url, Now: now})) })
+}
+
+// EachURL runs f with the URL of an empty SQLite and of an empty PostgreSQL
+// database, in parallel. f opens them, as often as it likes.
+func EachURL(t *testing.T, f func(t *testing.T, url string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		f(t, SQLiteURL(t))
+	})
+	if !withPostgres() {
+		return
+	}
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		f(t, PostgresURL(t))
+	})
+}
+
+// Open opens a store that is closed with the test.
+func Open(t testing.TB, o store.Options) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), o)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// New is a store on SQLite for tests that care little about the database.
+func New(t testing.TB) *store.Store {
+	t.Helper()
+	return Open(t, store.Options{URL: SQLiteURL(t)})
+}
+
+// SQLiteURL is the URL of a SQLite database that does not exist yet.
+func SQLiteURL(t testing.TB) string {
+	t.Helper()
+	return "sqlite:" + filepath.Join(t.TempDir(), "tricircle.db")
+}
+
+// Pods adds pods: each has a region named after it and a zone of its own, az1
+// for the first.
+func Pods(t testing.TB, s *store.Store, names ...string) {
+	t.Helper()
+	for i, name := range names {
+		p := store.Pod{Name: name, Region: "Region-" + name, Zone: fmt.Sprintf("az%d", i+1)}
+		if _, err := s.CreatePod(context.Background(), p); err != nil {
+			t.Fatalf("CreatePod: %v", err)
+		}
+	}
+}
