@@ -36,7 +36,8 @@ func (m Mapping) Pending() bool { return m.Generation != m.Observed }
 // MappingQuery selects mappings; empty fields select all.
 type MappingQuery struct {
 	Kind, ID, Pod, PodID string
-	Pending              bool // only those with work left
+	Pending              bool   // only those with work left
+	After                Target // only those behind it, for the next page
 	Limit                int
 }
 
@@ -196,14 +197,10 @@ func findMapping(ctx context.Context, tx *Tx, t Target, suffix string) (Mapping,
 
 func noMapping(t Target) error { return fault.New(fault.NotFound, "", "no %s", t) }
 
-// ListMappings lists mappings by kind, ID and pod; those pending by age, the
-// oldest change first.
+// ListMappings lists mappings by kind, ID and pod.
 func (s *Store) ListMappings(ctx context.Context, q MappingQuery) ([]Mapping, error) {
 	where, args := q.where()
 	order := ` ORDER BY kind, id, pod`
-	if q.Pending {
-		order = ` ORDER BY updated_at, kind, id, pod`
-	}
 	if q.Limit > 0 {
 		order += ` LIMIT ?`
 		args = append(args, q.Limit)
@@ -223,6 +220,10 @@ func (q MappingQuery) where() (string, []any) {
 	}
 	if q.Pending {
 		where = append(where, "generation <> observed")
+	}
+	if q.After != (Target{}) {
+		where = append(where, "(kind, id, pod) > (?, ?, ?)")
+		args = append(args, q.After.Kind, q.After.ID, q.After.Pod)
 	}
 	return strings.Join(where, " AND "), args
 }

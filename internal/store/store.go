@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tricircle/tricircle/internal/topology"
 )
 
 // Kinds of things that have a place in a pod.
@@ -78,6 +80,7 @@ type Store struct {
 
 	mu       sync.RWMutex
 	enqueuer Enqueuer
+	fabric   topology.Fabric
 }
 
 // Open opens the database, and creates or migrates its tables. On PostgreSQL any
@@ -106,10 +109,14 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	if s.dialect == SQLite {
-		return s.dropLeases(ctx)
+	if s.dialect != SQLite {
+		return nil
 	}
-	return nil
+	if err := s.dropLeases(ctx); err != nil {
+		return err
+	}
+	_, err := s.RescueJobs(ctx, "")
+	return err
 }
 
 // Close closes all connections. Nothing may use the store afterwards.

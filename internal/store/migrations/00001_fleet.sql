@@ -39,7 +39,7 @@ CREATE TABLE mappings (
     PRIMARY KEY (kind, id, pod)
 );
 CREATE INDEX mappings_by_pod ON mappings (pod, kind, pod_id);
-CREATE INDEX mappings_pending ON mappings (updated_at) WHERE generation <> observed;
+CREATE INDEX mappings_pending ON mappings (kind, id, pod) WHERE generation <> observed;
 
 CREATE TABLE entries (
     kind       TEXT NOT NULL,
