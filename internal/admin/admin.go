@@ -1,0 +1,50 @@
+// Package admin is what operators can do with the region, as a Go service and as
+// the JSON API under /admin/v1.
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/tricircle/tricircle/internal/fleet"
+	"github.com/tricircle/tricircle/internal/jobs"
+	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// Queue is the part of the job queue that operators see.
+type Queue interface {
+	List(ctx context.Context, q jobs.Query) ([]jobs.Job, error)
+	Show(ctx context.Context, id int64) (jobs.Job, error)
+	Retry(ctx context.Context, id int64) (jobs.Job, error)
+}
+
+// Options are what New needs.
+type Options struct {
+	Store *store.Store
+	Fleet *fleet.Fleet
+	Jobs  Queue
+	// Region is our region in Keystone, PublicURL the address users reach us at;
+	// `region register` may give another.
+	Region, PublicURL string
+	Account           *pod.Account // Tricircle's own; tells where Keystone is
+	// Credentials finds the account of a pod that names a cloud.
+	Credentials func(ref string) (pod.AccountOptions, error)
+	// PhysicalNetworks are the labels that every pod must be able to carry.
+	PhysicalNetworks []string
+	HTTP             *http.Client // for Keystone
+	Version          string
+}
+
+// Admin serves operators. It is safe for concurrent use.
+type Admin struct {
+	Options
+}
+
+// New makes an Admin.
+func New(o Options) *Admin {
+	if o.HTTP == nil {
+		o.HTTP = http.DefaultClient
+	}
+	return &Admin{o}
+}
