@@ -191,7 +191,7 @@ func (r *Region) register() error {
 
 // tricircle runs the program as an operator.
 func (r *Region) tricircle(args ...string) (string, error) {
-	cmd := exec.Command(r.binary, append([]string{"--url", r.URL}, args...)...)
+	cmd := exec.Command(r.binary, append([]string{"--endpoint", r.URL + "/admin"}, args...)...)
 	cmd.Env = append(os.Environ(), "OS_CLIENT_CONFIG_FILE="+r.Clouds, "OS_CLOUD=admin")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
