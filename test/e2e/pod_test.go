@@ -73,7 +73,8 @@ func (p Pod) inventory(project string) Inventory {
 		{p.Image, "images?limit=1000", "images"},
 	} {
 		for _, o := range p.list(kind.client, kind.path, kind.key) {
-			if o.belongsTo(project) && !(kind.key == "security_groups" && o.text("name") == "default") {
+			own := kind.key == "security_groups" && o.text("name") == "default"
+			if o.belongsTo(project) && !own {
 				all = append(all, strings.Join([]string{kind.key, o.text("name"), o.text("id")}, " "))
 			}
 		}

@@ -127,11 +127,11 @@ func (u *Tenant) createNetwork(name string) string {
 	return network.ID
 }
 
-func (u *Tenant) createSubnet(network, cidr string) string {
+func (u *Tenant) createSubnet(network, cidr string) {
 	u.t.Helper()
-	return must(subnets.Create(live(u.t), u.Network, subnets.CreateOpts{
+	must(subnets.Create(live(u.t), u.Network, subnets.CreateOpts{
 		NetworkID: network, CIDR: cidr, IPVersion: 4,
-	}).Extract())(u.t).ID
+	}).Extract())(u.t)
 }
 
 func (u *Tenant) createServer(name, zone, image, network string) string {
