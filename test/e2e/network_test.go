@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -62,39 +61,4 @@ func guestOf(t *testing.T, tenant *Tenant, server string, pod Pod) Guest {
 		t.Errorf("%s leased %s, want %s", pod.Name, guest.Address, want)
 	}
 	return guest
-}
-
-// TestOneDHCPPortPerAgent creates networks again and again against the real DHCP
-// agent. Each time there must be just the port that we reserved, at our address,
-// claimed by the agent: it would make one of its own were ours late, and two
-// agents' ports would then answer on one shared wire.
-func TestOneDHCPPortPerAgent(t *testing.T) {
-	const rounds, together = 50, 10
-	tenant := login(t, "alt")
-	leavesNothing(t, tenant)
-	pod := pods(t)[0]
-	image := tenant.uploadImage("e2e-dhcp")
-
-	for round := 0; round < rounds; round += together {
-		t.Run(fmt.Sprintf("networks %d to %d", round+1, round+together), func(t *testing.T) {
-			tenant := login(t, "alt")
-			var servers, networks []string
-			for i := range together {
-				network := tenant.createNetwork(fmt.Sprintf("e2e-dhcp-%d", round+i))
-				tenant.createSubnet(network, fmt.Sprintf("10.91.%d.0/28", round+i))
-				networks = append(networks, network)
-				servers = append(servers, tenant.createServer(fmt.Sprintf("e2e-dhcp-%d", round+i), "az1", image, network))
-			}
-			tenant.waitActive(servers...)
-			for _, network := range networks {
-				eventually(t, time.Minute, "DHCP of network "+network, func() error { return pod.servesDHCP(t, network) })
-			}
-			// An agent that made a port of its own does so within seconds of DHCP being on.
-			for _, network := range networks {
-				if err := pod.servesDHCP(t, network); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
 }

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -35,12 +36,31 @@ func TestPodHangs(t *testing.T) {
 		}
 		// A new name for the network must reach both pods, sooner or later.
 		Client{t, "alt"}.run("network set --name e2e-outage-renamed e2e-outage")
+		eventually(t, 2*time.Minute, "a job that says what it waits for", func() error { return jobWaits(network) })
 	})
 
 	for _, p := range pods(t) {
 		eventually(t, 90*time.Second, p.Name+" knows the new name", func() error { return p.hasNetwork(network, "e2e-outage-renamed") })
 	}
 	eventually(t, time.Minute, "server of pod2 shown again", func() error { return tenant.isActive(b) })
+}
+
+// jobWaits looks for a job of the network that says in words what pod2 lacks.
+func jobWaits(network string) error {
+	out, err := region.tricircle("job", "list", "--pod", "pod2", "--resource", network, "-f", "json")
+	if err != nil {
+		return fmt.Errorf("job list: %w: %s", err, out)
+	}
+	var jobs []struct{ State, Reason string }
+	if err := json.Unmarshal([]byte(out), &jobs); err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		if strings.Contains(j.Reason, "pod2") {
+			return nil
+		}
+	}
+	return fmt.Errorf("jobs are %s", out)
 }
 
 // freeze stops processes until the test ends.

@@ -197,6 +197,18 @@ func (r *Region) tricircle(args ...string) (string, error) {
 	return string(out), err
 }
 
+// crash kills the program, as a power cut would, and starts it again.
+func (r *Region) crash(t *testing.T) {
+	t.Helper()
+	if err := r.process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	r.process.Wait() //nolint:errcheck // it was killed
+	if err := r.serve(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // stop ends the program and takes the region out of Keystone.
 func (r *Region) stop() {
 	if r.process != nil && r.process.Process != nil {
