@@ -1,0 +1,86 @@
+package dispatch
+
+import (
+	"bytes"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// Kinds of things that have one place and are found by asking, beside those of
+// the store.
+const (
+	KindSnapshot      = "snapshot"
+	KindBackup        = "backup"
+	KindAttachment    = "attachment"
+	KindTransfer      = "transfer"
+	KindGroup         = "group"
+	KindGroupSnapshot = "group_snapshot"
+	KindMessage       = "message"
+)
+
+// kind says where things of a kind are shown, and how their JSON names what the
+// index remembers.
+type kind struct {
+	service       pod.Service
+	path          string // before the ID
+	field         string // around the object; empty: none
+	project, user string
+	name, status  string
+	created       string
+}
+
+var kinds = map[string]kind{
+	store.KindServer: {service: pod.Compute, path: "/servers/", field: "server",
+		project: "tenant_id", user: "user_id", name: "name", status: "status", created: "created"},
+	store.KindVolume: {service: pod.Volume, path: "/volumes/", field: "volume",
+		project: `os-vol-tenant-attr\:tenant_id`, user: "user_id", name: "name", status: "status", created: "created_at"},
+	store.KindImage: {service: pod.Image, path: "/images/",
+		project: "owner", name: "name", status: "status", created: "created_at"},
+	KindSnapshot: {service: pod.Volume, path: "/snapshots/", field: "snapshot",
+		project: `os-extended-snapshot-attributes\:project_id`, user: "user_id", name: "name", status: "status", created: "created_at"},
+	KindBackup: {service: pod.Volume, path: "/backups/", field: "backup",
+		project: `os-backup-project-attr\:project_id`, user: "user_id", name: "name", status: "status", created: "created_at"},
+	KindAttachment:    {service: pod.Volume, path: "/attachments/", field: "attachment", status: "status", created: "attached_at"},
+	KindTransfer:      {service: pod.Volume, path: "/volume-transfers/", field: "transfer", name: "name", created: "created_at"},
+	KindGroup:         {service: pod.Volume, path: "/groups/", field: "group", name: "name", status: "status", created: "created_at"},
+	KindGroupSnapshot: {service: pod.Volume, path: "/group_snapshots/", field: "group_snapshot", name: "name", status: "status", created: "created_at"},
+	KindMessage:       {service: pod.Volume, path: "/messages/", field: "message", created: "created_at"},
+}
+
+// EntryOf reads what the index remembers from an object of the kind as a pod
+// shows it. A project that the pod does not name is the caller's.
+func EntryOf(kindName string, raw []byte, podName, zone string, by identity.Caller) (store.Entry, bool) {
+	k, ok := kinds[kindName]
+	id := gjson.GetBytes(raw, "id").String()
+	if !ok || id == "" {
+		return store.Entry{}, false
+	}
+	get := func(path string) string {
+		if path == "" {
+			return ""
+		}
+		return gjson.GetBytes(raw, path).String()
+	}
+	e := store.Entry{
+		Kind: kindName, ID: id, Pod: podName, Zone: zone,
+		ProjectID: get(k.project), UserID: get(k.user), Name: get(k.name), Status: get(k.status),
+	}
+	if e.ProjectID == "" {
+		e.ProjectID = by.ProjectID
+	}
+	e.CreatedAt, _ = ParseTime(get(k.created))
+	return e, true
+}
+
+// object takes the object out of an answer that shows it.
+func (k kind) object(body []byte) []byte {
+	body = bytes.TrimSpace(body)
+	if k.field == "" {
+		return body
+	}
+	return []byte(gjson.GetBytes(body, k.field).Raw)
+}

@@ -1,0 +1,287 @@
+package dispatch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// List is one merged list: what the pods are asked and how their answers become
+// one.
+type List struct {
+	By      identity.Caller
+	Service pod.Service
+	Path    string      // "/servers/detail"
+	Query   url.Values  // the client's, without limit, marker and order
+	Header  http.Header // goes to the pods: the microversion
+	Pods    []string    // nil: all
+
+	Kind  string // of store.Kind*; rows are recorded and markers found by it; may be empty
+	Field string // "servers": the member that holds the rows
+	Next  string // "servers_links": the member whose presence means that there is more
+	ID    string // where a row has its ID; default "id"
+
+	// Sort is the total order; its last key is the ID. SortQuery says it in the
+	// service's words, so that the pods agree with us.
+	Sort      []Key
+	SortQuery func([]Key) url.Values
+
+	Limit    int    // rows to give; 0: all
+	PageSize int    // the most to ask of a pod at once; default 1000
+	Marker   string // the ID after which to begin
+
+	// Unique lists show an ID once although several pods have it (images): the
+	// row of the first pod by name. All pods are read whole for that.
+	Unique bool
+
+	// Strict makes a pod that is away an error.
+	Strict bool
+	// Placeholder makes the row for a thing whose pod is away; nil where the API
+	// has no way to say that, or for an entry that the filters exclude.
+	Placeholder func(store.Entry) []byte
+	// AllProjects lets placeholders come from all projects, not the caller's only.
+	AllProjects bool
+
+	// Rewrite appends the row as clients shall see it; nil: as it is.
+	Rewrite func(dst []byte, row Row) []byte
+	// Tail appends the members that follow the rows, each with a comma before it.
+	Tail func(dst []byte, s Summary) []byte
+}
+
+// Row is a row on its way out.
+type Row struct {
+	Raw   []byte
+	ID    string
+	Pod   string
+	Asked *url.URL // the address whose answer it is from; nil if from the index
+}
+
+// Summary is what is known when the last row is out.
+type Summary struct {
+	Count  int
+	LastID string
+	// Full means that the limit ended the list. As in Nova that does not prove
+	// that there is more.
+	Full bool
+	// Members are the other members of each pod's first answer.
+	Members []map[string][]byte
+}
+
+// Trouble is a pod that took no part.
+type Trouble struct {
+	Pod string
+	Err error
+}
+
+// Result is a list on its way out.
+type Result struct {
+	// Header is the end-to-end header of the first pod that answered.
+	Header http.Header
+	// Away are the pods that were away when the list began.
+	Away []Trouble
+
+	listing *listing
+	buffer  bytes.Buffer
+	done    bool
+}
+
+// Unreachable names the pods that were away, for the header
+// X-Tricircle-Unreachable-Pods.
+func (r *Result) Unreachable() string {
+	names := make([]string, len(r.Away))
+	for i, t := range r.Away {
+		names[i] = t.Pod
+	}
+	return strings.Join(names, ", ")
+}
+
+const (
+	defaultPageSize = 1000
+	// early is how much of the list is made before the reply begins: troubles up
+	// to there still reach headers and status.
+	early = 256 << 10
+	chunk = 64 << 10
+)
+
+// listing is a list at work.
+type listing struct {
+	List
+	d       *Dispatcher
+	ctx     context.Context // of the request that the list answers
+	order   order
+	sources []*source
+	after   position
+	merge   *merge
+	members []map[string][]byte
+	header  http.Header
+}
+
+// List asks the pods and begins to merge. It fails when the request is wrong in
+// the pods' opinion, when nobody can answer, or when a pod is away and Strict is
+// set.
+func (d *Dispatcher) List(ctx context.Context, o List) (*Result, error) {
+	if o.PageSize <= 0 {
+		o.PageSize = defaultPageSize
+	}
+	l := &listing{List: o, d: d, ctx: ctx, order: newOrder(o.Sort)}
+	if err := l.locate(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.open(ctx); err != nil {
+		return nil, err
+	}
+	result := &Result{Header: l.header, listing: l}
+	if err := l.begin(ctx); err != nil {
+		return nil, err
+	}
+	result.buffer.WriteString(`{"` + o.Field + `": [`)
+	done, err := l.merge.run(ctx, &result.buffer, early)
+	if err != nil {
+		return nil, err
+	}
+	result.done = done
+	result.Away = l.away()
+	return result, nil
+}
+
+// WriteTo sends the list. An error means that it is not complete and must not
+// look so.
+func (r *Result) WriteTo(w io.Writer) (int64, error) {
+	l := r.listing
+	var sent int64
+	for {
+		if r.done {
+			r.buffer.WriteByte(']')
+			if l.Tail != nil {
+				r.buffer.Write(l.Tail(nil, l.merge.summary()))
+			}
+			r.buffer.WriteByte('}')
+		}
+		n, err := r.buffer.WriteTo(w)
+		sent += n
+		if err != nil || r.done {
+			return sent, err
+		}
+		if r.done, err = l.merge.run(l.ctx, &r.buffer, chunk); err != nil {
+			return sent, err
+		}
+	}
+}
+
+// open gets every pod's first page.
+func (l *listing) open(ctx context.Context) error {
+	names, err := l.d.names(ctx, l.Pods)
+	if err != nil {
+		return err
+	}
+	names = slices.Sorted(slices.Values(names))
+	for i, name := range names {
+		l.sources = append(l.sources, &source{listing: l, name: name, number: i})
+	}
+	size := l.firstSize(len(names))
+	var wg sync.WaitGroup
+	for _, s := range l.sources {
+		wg.Go(func() { s.open(ctx, size) })
+	}
+	wg.Wait()
+	return l.judge()
+}
+
+// firstSize is how many rows a pod is asked for at first: twice its share, since
+// asking again costs more than a few rows too many.
+func (l *listing) firstSize(pods int) int {
+	if l.Limit <= 0 || l.Unique || pods == 0 {
+		return l.PageSize
+	}
+	if pods == 1 {
+		return min(l.Limit, l.PageSize)
+	}
+	return min(max(2*l.Limit/pods, 20), l.Limit, l.PageSize)
+}
+
+// judge decides whether the pods' first answers make a list.
+func (l *listing) judge() error {
+	var refused *fault.Error
+	answered, empty := false, 0
+	var troubles []Trouble
+	for _, s := range l.sources {
+		if s.err == nil {
+			answered = true
+			if l.header == nil {
+				l.header = s.header
+			}
+			if s.members != nil {
+				l.members = append(l.members, s.members)
+			}
+			continue
+		}
+		if r, ok := errors.AsType[*refusal](s.err); ok {
+			if refused == nil {
+				refused = r.err
+			}
+			continue
+		}
+		troubles = append(troubles, Trouble{s.name, s.err})
+		empty++
+	}
+	switch {
+	case answered && l.Strict && (len(troubles) > 0 || refused != nil):
+		return l.unavailable(l.away())
+	case answered || len(l.sources) == 0:
+		return nil
+	case refused != nil:
+		return refused
+	case l.Placeholder != nil && !l.Strict:
+		return nil
+	}
+	return l.unavailable(troubles)
+}
+
+func (l *listing) unavailable(troubles []Trouble) error {
+	texts := make([]string, len(troubles))
+	errs := make([]error, len(troubles))
+	for i, t := range troubles {
+		texts[i], errs[i] = describe(t), t.Err
+	}
+	return &fault.Error{
+		Kind: fault.Unavailable, Err: errors.Join(errs...),
+		Message: fmt.Sprintf("cannot list %s: %s", l.Field, strings.Join(texts, "; ")),
+	}
+}
+
+func describe(t Trouble) string {
+	if f, ok := errors.AsType[*fault.Error](t.Err); ok && f.Kind != fault.Internal {
+		return "pod " + t.Pod + ": " + f.Message
+	}
+	return "pod " + t.Pod + " did not answer"
+}
+
+// away are the pods in trouble, also those that refused what others accepted.
+func (l *listing) away() []Trouble {
+	var troubles []Trouble
+	for _, s := range l.sources {
+		if s.err != nil {
+			troubles = append(troubles, Trouble{s.name, s.err})
+		}
+	}
+	return troubles
+}
+
+func (l *listing) idPath() string {
+	if l.ID == "" {
+		return "id"
+	}
+	return l.ID
+}

@@ -1,0 +1,299 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// source is one pod's part of a list, in order.
+type source struct {
+	listing *listing
+	name    string
+	number  int
+	client  Pod
+
+	rows []row // not yet taken
+	// taken is the last row that went out, or else the marker: nothing at or
+	// before it may follow.
+	taken   position
+	shown   []string // IDs of the rows that went out
+	recent  []string // IDs of the last rows fetched, the last one first
+	more    bool
+	size    int
+	skipped bool  // the marker is in a later pod of a grouped list
+	err     error // why the pod is away
+
+	header  http.Header
+	members map[string][]byte
+	page    *page
+}
+
+// position is a place in the order.
+type position struct {
+	id   string // empty: the beginning
+	keys []value
+	pod  string            // where the row is
+	near map[string]string // rows of other pods just before it, known exactly
+}
+
+func (p position) is() bool { return p.id != "" }
+
+// open gets the first page.
+func (s *source) open(ctx context.Context, size int) {
+	l := s.listing
+	s.taken, s.size = l.after, size
+	if l.order.grouped && l.after.is() && s.name < l.after.pod {
+		s.skipped = true
+		return
+	}
+	if l.order.grouped && s.name != l.after.pod {
+		s.taken = position{}
+	}
+	client, err := l.d.Client(ctx, s.name)
+	if err == nil {
+		s.client = client
+		err = s.load(ctx, l.markers(ctx, s.name))
+	}
+	if err == nil {
+		s.header, s.members = s.page.header, s.page.members
+		if l.Unique {
+			err = s.readAll(ctx)
+		} else {
+			err = s.fill(ctx)
+		}
+	}
+	if err != nil {
+		s.fail(ctx, err)
+	}
+}
+
+// load fetches one page after the first of the markers that the pod still knows;
+// with none, from the beginning. Rows up to the place taken are dropped, so a
+// marker that is too early costs time only.
+func (s *source) load(ctx context.Context, markers []string) error {
+	var pg *page
+	var err error
+	for _, marker := range append(markers, "") {
+		pg, err = s.listing.fetch(ctx, s.client, marker, s.size)
+		if err == nil || marker == "" || !unknownMarker(err) {
+			break
+		}
+		if s.listing.order.grouped {
+			return err // without an order there is no other way to find the place
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.page, s.more = pg, pg.more && len(pg.rows) > 0
+	s.rows = s.beyond(pg.rows)
+	if len(pg.rows) > 0 {
+		s.recent = []string{pg.rows[len(pg.rows)-1].id}
+		if len(pg.rows) > 1 {
+			s.recent = append(s.recent, pg.rows[len(pg.rows)-2].id)
+		}
+	}
+	for i := range s.rows {
+		s.rows[i].pod = s.number
+	}
+	return nil
+}
+
+// unknownMarker reports whether the pod may have refused because of the marker.
+func unknownMarker(err error) bool {
+	r, ok := errors.AsType[*refusal](err)
+	return ok && r.err.Upstream != nil &&
+		(r.err.Upstream.Status == http.StatusBadRequest || r.err.Upstream.Status == http.StatusNotFound)
+}
+
+// beyond drops the leading rows that are not after the place taken. Only the
+// leading ones: should the pod's order differ from ours, nothing gets lost.
+func (s *source) beyond(rows []row) []row {
+	if !s.taken.is() || s.listing.order.grouped || s.listing.Unique {
+		return rows
+	}
+	i := slices.IndexFunc(rows, func(r row) bool { return s.listing.order.compare(r.keys, s.taken.keys) > 0 })
+	if i < 0 {
+		return nil
+	}
+	return rows[i:]
+}
+
+// fill makes sure that there is a row, if the pod has one left.
+func (s *source) fill(ctx context.Context) error {
+	for len(s.rows) == 0 && s.more {
+		s.size = min(2*s.size, s.listing.PageSize)
+		if err := s.load(ctx, s.recent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readAll reads the pod's whole list.
+func (s *source) readAll(ctx context.Context) error {
+	all := s.rows
+	for s.more {
+		s.rows = nil
+		if err := s.load(ctx, s.recent); err != nil {
+			s.rows = all
+			return err
+		}
+		all = append(all, s.rows...)
+	}
+	s.rows = all
+	return nil
+}
+
+// take removes the first row.
+func (s *source) take() row {
+	r := s.rows[0]
+	s.rows = s.rows[1:]
+	s.taken = position{id: r.id, keys: r.keys, pod: s.name}
+	s.shown = append(s.shown, r.id)
+	return r
+}
+
+// refill prepares the next row; a pod that fails now is away from here on.
+func (s *source) refill(ctx context.Context) error {
+	if s.err != nil || s.skipped || s.client == nil {
+		return nil
+	}
+	if err := s.fill(ctx); err != nil {
+		s.fail(ctx, err)
+		if s.listing.Strict {
+			return s.listing.unavailable([]Trouble{{s.name, err}})
+		}
+	}
+	return nil
+}
+
+// fail makes the pod away: what the index knows of it takes the place of its rows.
+func (s *source) fail(ctx context.Context, err error) {
+	l := s.listing
+	s.err, s.more = err, false
+	if _, refused := errors.AsType[*refusal](err); !refused {
+		l.d.Log.Warn("pod is missing in a list", "pod", s.name, "list", l.Field, "request_id", l.By.RequestID, "error", err)
+	}
+	if l.Placeholder == nil || l.Kind == "" {
+		return
+	}
+	project := l.By.ProjectID
+	if l.AllProjects {
+		project = ""
+	}
+	entries, err := l.d.Index.ListEntries(ctx, store.EntryQuery{Kind: l.Kind, Pod: s.name, ProjectID: project})
+	if err != nil {
+		l.d.Log.Error("cannot read the index", "pod", s.name, "error", err)
+		return
+	}
+	for _, e := range entries {
+		// A row that went out may have another place by the index's account.
+		if e.ID == s.taken.id || slices.Contains(s.shown, e.ID) {
+			continue
+		}
+		raw := l.Placeholder(e)
+		keys := l.order.ofEntry(e)
+		if raw == nil || s.taken.is() && !l.order.grouped && !l.Unique && l.order.compare(keys, s.taken.keys) <= 0 {
+			continue
+		}
+		s.rows = append(s.rows, row{raw: raw, id: e.ID, keys: keys, pod: s.number, unknown: true})
+	}
+	if l.order.grouped && s.taken.is() {
+		s.rows = nil // which of them have been shown cannot be told
+	}
+	slices.SortFunc(s.rows, func(a, b row) int { return l.order.compare(a.keys, b.keys) })
+}
+
+// locate finds the place of the client's marker.
+func (l *listing) locate(ctx context.Context) error {
+	if l.Marker == "" || l.Unique {
+		return nil
+	}
+	if p, ok := l.d.cursors.get(l.cursorKey(l.Marker)); ok {
+		l.after = p
+		return nil
+	}
+	missing := fault.New(fault.Invalid, "", "marker [%s] not found", l.Marker)
+	if l.Kind == "" {
+		return missing
+	}
+	found, err := l.d.find(ctx, l.By, l.Kind, l.Marker)
+	switch {
+	case err == nil:
+		l.after = position{id: l.Marker, keys: l.order.ofRow(found.raw), pod: found.pod}
+		return nil
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Unavailable), fault.Is(err, fault.Timeout):
+		e, indexErr := l.d.Index.FindEntry(ctx, l.Kind, l.Marker)
+		if indexErr == nil && (e.ProjectID == l.By.ProjectID || l.By.IsAdmin()) && l.order.indexed() {
+			l.after = position{id: l.Marker, keys: l.order.ofEntry(e), pod: e.Pod}
+			return nil
+		}
+		if fault.Is(err, fault.NotFound) {
+			return missing
+		}
+	}
+	return err
+}
+
+// markers are IDs of the pod that come before the place where the list begins,
+// the nearest first.
+func (l *listing) markers(ctx context.Context, podName string) []string {
+	if !l.after.is() || l.order.grouped && podName != l.after.pod || l.Unique {
+		return nil
+	}
+	if podName == l.after.pod {
+		return append([]string{l.after.id}, l.indexed(ctx, podName)...)
+	}
+	if near, ok := l.after.near[podName]; ok {
+		return append([]string{near}, l.indexed(ctx, podName)...)
+	}
+	return l.indexed(ctx, podName)
+}
+
+// indexMargin is how far before the place an indexed row must be to count as
+// being before it: its time may be ours, from when it was created through us,
+// and not yet the pod's.
+const indexMargin = 2 * 60 * 1e6 // microseconds
+
+// indexed finds rows of the pod before the place in the index, if the list is in
+// order of time.
+func (l *listing) indexed(ctx context.Context, podName string) []string {
+	if l.Kind == "" || len(l.order.keys) == 0 || l.order.keys[0].Type != Time || l.order.keys[0].Field == nil {
+		return nil
+	}
+	entries, err := l.d.Index.ListEntries(ctx, store.EntryQuery{Kind: l.Kind, Pod: podName, ProjectID: l.By.ProjectID})
+	if err != nil {
+		l.d.Log.Error("cannot read the index", "pod", podName, "error", err)
+		return nil
+	}
+	place, first := l.after.keys[0], l.order.keys[0]
+	before := func(e store.Entry) bool {
+		v := first.ofEntry(e)
+		if v.rank != 1 || place.rank != 1 {
+			return false
+		}
+		if first.Desc {
+			return v.num >= place.num+indexMargin
+		}
+		return v.num <= place.num-indexMargin
+	}
+	if first.Desc { // the entries are newest first: the nearest are the last ones before
+		slices.Reverse(entries)
+	}
+	var ids []string
+	for _, e := range entries {
+		if before(e) {
+			ids = append(ids, e.ID)
+		}
+		if len(ids) == 3 {
+			break
+		}
+	}
+	return ids
+}
