@@ -4,12 +4,15 @@ import (
 	"context"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tricircle/tricircle/internal/pod"
 )
 
 func newRequestID() string { return "req-" + uuid.NewString() }
@@ -42,6 +45,10 @@ func (w *writer) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// maxPodRecord keeps the header that lists a request's pods within what proxies
+// accept.
+const maxPodRecord = 50
+
 // podRecord collects which pods took part in a request, and under which request
 // IDs they logged it.
 type podRecord struct {
@@ -49,10 +56,12 @@ type podRecord struct {
 	ids []string // "pod1=req-..."
 }
 
-func (p *podRecord) add(pod, id string) {
+func (p *podRecord) add(name, id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ids = append(p.ids, pod+"="+id)
+	if len(p.ids) < maxPodRecord && !slices.Contains(p.ids, name+"="+id) {
+		p.ids = append(p.ids, name+"="+id)
+	}
 }
 
 func (p *podRecord) String() string {
@@ -71,14 +80,15 @@ type carried struct {
 }
 
 func withPodRecord(ctx context.Context, pods *podRecord, id string) context.Context {
-	return context.WithValue(ctx, recordKey{}, carried{pods, id})
+	return pod.WithTrace(context.WithValue(ctx, recordKey{}, carried{pods, id}), pods.add)
 }
 
 // RecordPod notes that a pod answered the request under its own request ID; both
-// appear in the access log and in X-Tricircle-Pod-Request-Ids.
-func RecordPod(ctx context.Context, pod, requestID string) {
+// appear in the access log and in X-Tricircle-Pod-Request-Ids. A pod's client
+// does so by itself.
+func RecordPod(ctx context.Context, name, requestID string) {
 	if c, ok := ctx.Value(recordKey{}).(carried); ok && requestID != "" {
-		c.pods.add(pod, requestID)
+		c.pods.add(name, requestID)
 	}
 }
 

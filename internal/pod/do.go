@@ -37,6 +37,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	status := 0
 	if err == nil {
 		status = resp.StatusCode
+		trace(ctx, c.Options.Name, resp.Header)
 	}
 	c.Metrics(c.Options.Name, string(r.Service), r.op(), status, c.Now().Sub(start))
 	return resp, err
