@@ -1,8 +1,10 @@
 package store
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -73,4 +75,31 @@ func (c jsonColumn) Scan(src any) error {
 		return json.Unmarshal(text, c.v)
 	}
 	return fmt.Errorf("JSON is stored as %T", src)
+}
+
+// intoAddr scans an address column into *a; empty is the zero address.
+func intoAddr(a *netip.Addr) addrColumn { return addrColumn{a} }
+
+type addrColumn struct{ a *netip.Addr }
+
+func (c addrColumn) Scan(src any) error {
+	var s sql.NullString
+	if err := s.Scan(src); err != nil {
+		return err
+	}
+	*c.a = netip.Addr{}
+	if s.String == "" {
+		return nil
+	}
+	var err error
+	*c.a, err = netip.ParseAddr(s.String)
+	return err
+}
+
+// asAddr is the address as text; the zero address is empty.
+func asAddr(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }

@@ -95,6 +95,11 @@ func wantTx(ctx context.Context, tx *Tx, project string, targets ...Target) (pen
 		if fresh {
 			changed = append(changed, t)
 		}
+		if fresh && t.Kind == KindPort {
+			if err := portPlacedTx(ctx, tx, t.ID, t.Pod); err != nil {
+				return nil, err
+			}
+		}
 		if !ready {
 			pending = append(pending, t)
 		}
@@ -158,6 +163,11 @@ func (s *Store) Unwant(ctx context.Context, kind, id string) error {
 // unwantTx returns how many mappings there are until the jobs have removed the
 // thing. With none left nobody will call releaseTx: the caller does.
 func unwantTx(ctx context.Context, tx *Tx, kind, id string) (left int, err error) {
+	if kind == KindPort {
+		if err := portLeavesTx(ctx, tx, id); err != nil {
+			return 0, err
+		}
+	}
 	err = bump(ctx, tx, kind, id, `
 		UPDATE mappings
 		SET wanted = 0, generation = generation + 1, reason = '', updated_at = ?

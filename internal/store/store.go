@@ -155,6 +155,9 @@ func (s *Store) Dialect() string { return s.dialect }
 // it inside Write's function waits for himself for ever.
 func (s *Store) WriteDB() *sql.DB { return s.writeDB }
 
+// ReadDB only reads; on SQLite it does so beside the writing connection.
+func (s *Store) ReadDB() *sql.DB { return s.readDB }
+
 // Pool is PostgreSQL's connection pool, for the job queue; nil on SQLite.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 

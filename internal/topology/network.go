@@ -33,6 +33,7 @@ type Network struct {
 	PhysicalNetwork     string    `json:"provider:physical_network"`
 	SegmentationID      int       `json:"provider:segmentation_id"`
 	ZoneHints           []string  `json:"availability_zone_hints"`
+	Subnets             []string  `json:"subnets"` // IDs
 	CreatedAt           time.Time `json:"created_at"`
 	UpdatedAt           time.Time `json:"updated_at"`
 	Revision            int64     `json:"revision_number"`

@@ -64,6 +64,9 @@ type PortSpec struct {
 	// WantGroups: nil means the project's default group, unless the port or its
 	// network has port security off.
 	WantGroups []string
+	// WantSecurity is the port security that somebody chose. Nil: as the network
+	// has it.
+	WantSecurity *bool
 }
 
 // WantIP asks for an address: by subnet, by address, or by both.
@@ -85,10 +88,11 @@ const VNICNormal = "normal"
 func trusted(deviceOwner string) bool { return strings.HasPrefix(deviceOwner, OwnerNetwork) }
 
 // Complete fills in what follows from the network and checks what does not
-// depend on other ports. securitySet says that the caller chose port security.
-func (spec *PortSpec) Complete(n *Network, securitySet bool) error {
-	if !securitySet {
-		spec.PortSecurityEnabled = n.PortSecurityEnabled
+// depend on other ports.
+func (spec *PortSpec) Complete(n *Network) error {
+	spec.PortSecurityEnabled = n.PortSecurityEnabled
+	if spec.WantSecurity != nil {
+		spec.PortSecurityEnabled = *spec.WantSecurity
 	}
 	if trusted(spec.DeviceOwner) {
 		// The network's own ports serve and forward for others.

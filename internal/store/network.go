@@ -1,0 +1,317 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+var networkShape = &shape{
+	table: "networks",
+	columns: []string{"t.id", "t.project_id", "t.name", "t.description", "t.admin_state_up", "t.shared", "t.external",
+		"t.mtu", "t.port_security_enabled", "t.network_type", "t.physical_network", "t.segmentation_id", "t.zone_hints",
+		"t.created_at", "t.updated_at", "t.revision"},
+	fields: map[string]field{
+		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
+		"description": {expr: "t.description"}, "admin_state_up": {expr: "t.admin_state_up", kind: flag},
+		"shared": {expr: "t.shared", kind: flag}, "router:external": {expr: "t.external", kind: flag},
+		"status": {expr: "'ACTIVE'"}, "mtu": {expr: "t.mtu", kind: number},
+		"port_security_enabled":     {expr: "t.port_security_enabled", kind: flag},
+		"provider:network_type":     {expr: "t.network_type"},
+		"provider:physical_network": {expr: "t.physical_network"},
+		"provider:segmentation_id":  {expr: "t.segmentation_id", kind: number},
+		"revision_number":           {expr: "t.revision", kind: number},
+		"created_at":                {expr: "t.created_at", kind: number}, "updated_at": {expr: "t.updated_at", kind: number},
+	},
+	visible: func(project string) []arm {
+		return []arm{own(project), {"t.shared = 1 AND t.project_id <> ?", []any{project}}}
+	},
+	missing: topology.NoNetwork,
+}
+
+func scanNetwork(row scanner) (n topology.Network, err error) {
+	err = row.Scan(&n.ID, &n.ProjectID, &n.Name, &n.Description, &n.AdminStateUp, &n.Shared, &n.External,
+		&n.MTU, &n.PortSecurityEnabled, &n.Type, &n.PhysicalNetwork, &n.SegmentationID, intoJSON(&n.ZoneHints),
+		intoTime(&n.CreatedAt), intoTime(&n.UpdatedAt), &n.Revision)
+	return n, err
+}
+
+// CreateNetworks makes the networks, all or none, and gives each its segment.
+func (s *Store) CreateNetworks(ctx context.Context, networks []topology.Network) ([]topology.Network, error) {
+	var made []topology.Network
+	err := s.write(ctx, func(tx *Tx) error {
+		made = slices.Clone(networks)
+		for i := range made {
+			if err := createNetwork(ctx, tx, s.Fabric(), &made[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+func createNetwork(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.Network) error {
+	if err := f.Complete(n); err != nil {
+		return err
+	}
+	if n.ID == "" {
+		n.ID = uuid.NewString()
+	}
+	if err := takeSegment(ctx, tx, f, n); err != nil {
+		return err
+	}
+	n.ZoneHints, n.Subnets = append([]string{}, n.ZoneHints...), []string{}
+	n.CreatedAt = tx.now()
+	n.UpdatedAt, n.Revision = n.CreatedAt, 1
+	_, err := tx.Exec(ctx, `
+		INSERT INTO networks (`+bare(networkShape)+`)
+		VALUES (`+marks(len(networkShape.columns))+`)`,
+		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External,
+		n.MTU, n.PortSecurityEnabled, n.Type, n.PhysicalNetwork, n.SegmentationID, asJSON(n.ZoneHints),
+		n.CreatedAt, n.UpdatedAt, n.Revision)
+	if err != nil {
+		return fmt.Errorf("cannot create network: %w", err)
+	}
+	return nil
+}
+
+// bare is the shape's columns without the table's name, for INSERT.
+func bare(sh *shape) string {
+	names := make([]string, 0, len(sh.columns))
+	for _, c := range sh.columns {
+		if name, ok := strings.CutPrefix(c, "t."); ok {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// FindNetwork returns the network, whoever owns it, or fault.NotFound.
+func (s *Store) FindNetwork(ctx context.Context, id string) (n topology.Network, err error) {
+	err = s.read(ctx, func(tx *Tx) error {
+		n, err = findNetwork(ctx, tx, id)
+		return err
+	})
+	return n, err
+}
+
+func findNetwork(ctx context.Context, tx *Tx, id string) (topology.Network, error) {
+	n, err := byID(ctx, tx, networkShape, id, scanNetwork, "")
+	if err != nil {
+		return n, err
+	}
+	one := []topology.Network{n}
+	err = addSubnetIDs(ctx, tx, one)
+	return one[0], err
+}
+
+// ListNetworks lists networks.
+func (s *Store) ListNetworks(ctx context.Context, q Query) (all []topology.Network, err error) {
+	err = s.read(ctx, func(tx *Tx) error {
+		if all, err = query(ctx, tx, networkShape, q, scanNetwork); err != nil {
+			return err
+		}
+		return addSubnetIDs(ctx, tx, all)
+	})
+	return all, err
+}
+
+func addSubnetIDs(ctx context.Context, tx *Tx, networks []topology.Network) error {
+	for i := range networks {
+		networks[i].Subnets = []string{}
+	}
+	names, where := ids(networks, func(n *topology.Network) string { return n.ID })
+	return details(ctx, tx, names, `SELECT network_id, id FROM subnets WHERE network_id`, `ORDER BY network_id, id`,
+		func(row scanner) error {
+			var network, id string
+			err := row.Scan(&network, &id)
+			where[network].Subnets = append(where[network].Subnets, id)
+			return err
+		})
+}
+
+// UpdateNetwork changes the network. Type, segment and project stay as they are.
+func (s *Store) UpdateNetwork(ctx context.Context, id string, change func(*topology.Network) error) (n topology.Network, err error) {
+	err = s.write(ctx, func(tx *Tx) error {
+		if n, err = byID(ctx, tx, networkShape, id, scanNetwork, tx.forChange()); err != nil {
+			return err
+		}
+		before := n
+		if err := change(&n); err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(before, n) {
+			if err := updateNetwork(ctx, tx, s.Fabric(), before, &n); err != nil {
+				return err
+			}
+		}
+		one := []topology.Network{n}
+		err := addSubnetIDs(ctx, tx, one)
+		n = one[0]
+		return err
+	})
+	return n, err
+}
+
+// forChange locks a row that is going to change, but not its ID: rows that refer
+// to it can be made meanwhile.
+func (tx *Tx) forChange() string {
+	if tx.postgres() {
+		return " FOR NO KEY UPDATE"
+	}
+	return ""
+}
+
+func updateNetwork(ctx context.Context, tx *Tx, f topology.Fabric, before topology.Network, n *topology.Network) error {
+	if n.MTU != before.MTU {
+		if err := f.CheckMTU(n.MTU); err != nil {
+			return err
+		}
+	}
+	if before.Shared && !n.Shared {
+		if err := checkUnshare(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	n.UpdatedAt, n.Revision = tx.now(), before.Revision+1
+	_, err := tx.Exec(ctx, `
+		UPDATE networks
+		SET name = ?, description = ?, admin_state_up = ?, shared = ?, mtu = ?, port_security_enabled = ?,
+			updated_at = ?, revision = ?
+		WHERE id = ?`,
+		n.Name, n.Description, n.AdminStateUp, n.Shared, n.MTU, n.PortSecurityEnabled, n.UpdatedAt, n.Revision, n.ID)
+	if err != nil {
+		return err
+	}
+	return touchTx(ctx, tx, KindNetwork, n.ID)
+}
+
+// checkUnshare refuses to hide a network from others who use it.
+func checkUnshare(ctx context.Context, tx *Tx, n *topology.Network) error {
+	var others int
+	err := tx.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM ports WHERE network_id = ? AND project_id <> ? AND device_owner NOT LIKE 'network:%')
+			+ (SELECT count(*) FROM subnets WHERE network_id = ? AND project_id <> ?)`,
+		n.ID, n.ProjectID, n.ID, n.ProjectID).Scan(&others)
+	if err != nil || others == 0 {
+		return err
+	}
+	return fault.New(fault.Conflict, "InvalidSharedSetting",
+		"Unable to reconfigure sharing settings for network %s. Multiple tenants are using it.", n.Name)
+}
+
+// touchNetwork says that something which comes with the network has changed.
+func touchNetwork(ctx context.Context, tx *Tx, id string) error {
+	res, err := tx.Exec(ctx, `UPDATE networks SET revision = revision + 1, updated_at = ? WHERE id = ?`, tx.now(), id)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, topology.NoNetwork(id))
+	}
+	return touchTx(ctx, tx, KindNetwork, id)
+}
+
+// DeleteNetwork deletes the network with its subnets and DHCP ports; other ports
+// keep it. Its segment stays held until no pod has the network any more.
+func (s *Store) DeleteNetwork(ctx context.Context, id string, check func(*topology.Network) error) error {
+	err := s.write(ctx, func(tx *Tx) error {
+		n, err := byID(ctx, tx, networkShape, id, scanNetwork, tx.forUpdate())
+		if err != nil {
+			return err
+		}
+		if check != nil {
+			if err := check(&n); err != nil {
+				return err
+			}
+		}
+		return deleteNetwork(ctx, tx, id)
+	})
+	if dangling(err) {
+		return networkInUse(id, "") // a port made at this moment
+	}
+	return err
+}
+
+func deleteNetwork(ctx context.Context, tx *Tx, id string) error {
+	using, err := list(ctx, tx, scanString, `
+		SELECT id FROM ports
+		WHERE network_id = ? AND device_owner <> ?
+		ORDER BY id`, id, topology.OwnerDHCP)
+	if err != nil {
+		return err
+	}
+	if len(using) > 0 {
+		return networkInUse(id, strings.Join(using, ","))
+	}
+	dhcp, err := list(ctx, tx, scanString, `SELECT id FROM ports WHERE network_id = ?`, id)
+	if err != nil {
+		return err
+	}
+	for _, port := range dhcp {
+		if err := deletePort(ctx, tx, port); err != nil {
+			return err
+		}
+	}
+	subnets, err := list(ctx, tx, scanString, `SELECT id FROM subnets WHERE network_id = ?`, id)
+	if err != nil {
+		return err
+	}
+	for _, subnet := range subnets {
+		if err := dropSubnet(ctx, tx, subnet); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM networks WHERE id = ?`, id); err != nil {
+		return err
+	}
+	return unwantOrRelease(ctx, tx, KindNetwork, id)
+}
+
+func networkInUse(id, ports string) error {
+	return fault.New(fault.Conflict, "NetworkInUse",
+		"Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports is: %s.",
+		id, ports)
+}
+
+// unwantOrRelease has the pods remove a deleted thing; what it held is freed
+// with the last of them, or at once if there is none.
+func unwantOrRelease(ctx context.Context, tx *Tx, kind, id string) error {
+	left, err := unwantTx(ctx, tx, kind, id)
+	if err != nil || left > 0 {
+		return err
+	}
+	return releaseTx(ctx, tx, kind, id)
+}
+
+// PodsOf returns the pods in which each of the things is wanted.
+func (s *Store) PodsOf(ctx context.Context, kind string, things ...string) (map[string][]string, error) {
+	pods := map[string][]string{}
+	for part := range slices.Chunk(things, chunk) {
+		_, err := list(ctx, s.reader(), func(row scanner) (struct{}, error) {
+			var id, pod string
+			err := row.Scan(&id, &pod)
+			pods[id] = append(pods[id], pod)
+			return struct{}{}, err
+		}, `
+			SELECT id, pod FROM mappings
+			WHERE kind = ? AND wanted = 1 AND id IN (`+marks(len(part))+`)
+			ORDER BY id, pod`, append([]any{kind}, anyOf(part)...)...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return pods, nil
+}

@@ -1,0 +1,187 @@
+package store
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+// UpdatePort changes the port. change gets it as the spec's Port and sets there
+// what is plain; new addresses, groups and port security it asks for in WantIPs,
+// WantGroups and WantSecurity. Network and project stay.
+func (s *Store) UpdatePort(ctx context.Context, id string, change func(*topology.PortSpec) error) (p topology.Port, err error) {
+	err = s.write(ctx, func(tx *Tx) error {
+		before, err := findPort(ctx, tx, id, tx.forChange())
+		if err != nil {
+			return err
+		}
+		spec := topology.PortSpec{Port: before}
+		spec.AllowedAddressPairs = slices.Clone(before.AllowedAddressPairs)
+		if err := change(&spec); err != nil {
+			return err
+		}
+		p, err = updatePort(ctx, tx, before, spec)
+		return err
+	})
+	return p, err
+}
+
+func updatePort(ctx context.Context, tx *Tx, before topology.Port, spec topology.PortSpec) (topology.Port, error) {
+	p := spec.Port
+	if spec.WantSecurity != nil {
+		p.PortSecurityEnabled = *spec.WantSecurity
+	}
+	p.FillPairs()
+	var err error
+	if spec.WantGroups != nil {
+		if p.SecurityGroups, err = checkGroups(ctx, tx, spec.WantGroups); err != nil {
+			return p, err
+		}
+	}
+	if err := p.CheckUpdate(); err != nil {
+		return p, err
+	}
+	if err := changeMAC(ctx, tx, &before, &p); err != nil {
+		return p, err
+	}
+	if spec.WantIPs != nil || p.MACAddress != before.MACAddress {
+		if err := changeAddresses(ctx, tx, &before, &p, spec.WantIPs); err != nil {
+			return p, err
+		}
+	}
+	if reflect.DeepEqual(before, p) {
+		return p, nil
+	}
+	return savePort(ctx, tx, before, p)
+}
+
+func savePort(ctx context.Context, tx *Tx, before, p topology.Port) (topology.Port, error) {
+	if !slices.Equal(before.SecurityGroups, p.SecurityGroups) {
+		if err := touchRemotes(ctx, tx, p.ID, before.SecurityGroups); err != nil {
+			return p, err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM port_groups WHERE port_id = ?`, p.ID); err != nil {
+			return p, err
+		}
+		if err := insertGroups(ctx, tx, p.ID, p.SecurityGroups); err != nil {
+			return p, err
+		}
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE ports
+		SET name = ?, description = ?, admin_state_up = ?, mac_address = ?, device_id = ?, device_owner = ?,
+			port_security_enabled = ?, address_pairs = ?, vnic_type = ?
+		WHERE id = ?`,
+		p.Name, p.Description, p.AdminStateUp, p.MACAddress, p.DeviceID, p.DeviceOwner,
+		p.PortSecurityEnabled, asJSON(p.AllowedAddressPairs), p.VNICType, p.ID)
+	if err != nil {
+		return p, err
+	}
+	p.UpdatedAt, p.Revision = tx.now(), before.Revision+1
+	return p, portMoved(ctx, tx, &p)
+}
+
+// portMoved says that the port has changed: to the pods that have it, and to
+// those whose groups let its addresses in. A pod's DHCP port comes with the
+// network.
+func portMoved(ctx context.Context, tx *Tx, p *topology.Port) error {
+	_, err := tx.Exec(ctx, `UPDATE ports SET revision = revision + 1, updated_at = ? WHERE id = ?`, tx.now(), p.ID)
+	if err != nil {
+		return err
+	}
+	if p.Pod != "" {
+		return touchTx(ctx, tx, KindNetwork, p.NetworkID)
+	}
+	if err := touchTx(ctx, tx, KindPort, p.ID); err != nil {
+		return err
+	}
+	return touchRemotes(ctx, tx, p.ID, p.SecurityGroups)
+}
+
+func changeMAC(ctx context.Context, tx *Tx, before, p *topology.Port) error {
+	if p.MACAddress == before.MACAddress {
+		return nil
+	}
+	if strings.HasPrefix(before.DeviceOwner, topology.OwnerCompute) && before.DeviceID != "" {
+		return fault.New(fault.Conflict, "PortBound",
+			"Unable to complete operation on port %s, port is already bound, port type: %s, old_mac %s, new_mac %s.",
+			p.ID, "ovs", before.MACAddress, p.MACAddress)
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM macs WHERE port_id = ?`, p.ID); err != nil {
+		return err
+	}
+	for i := range p.AllowedAddressPairs { // those that had the port's own
+		if p.AllowedAddressPairs[i].MACAddress == before.MACAddress {
+			p.AllowedAddressPairs[i].MACAddress = p.MACAddress
+		}
+	}
+	return takeMAC(ctx, tx, p)
+}
+
+// changeAddresses keeps what is wanted still, gives back the rest and takes what
+// is new. Without want only addresses that follow from the MAC change.
+func changeAddresses(ctx context.Context, tx *Tx, before, p *topology.Port, want []topology.WantIP) error {
+	subnets, err := subnetsOf(ctx, tx, p.NetworkID)
+	if err != nil {
+		return err
+	}
+	auto := map[string]bool{}
+	for i := range subnets {
+		auto[subnets[i].ID] = subnets[i].AutoAddress()
+	}
+	sameMAC := p.MACAddress == before.MACAddress
+	keep, gone, add := sortAddresses(before.FixedIPs, want, func(ip topology.FixedIP) bool { return auto[ip.SubnetID] && sameMAC },
+		want == nil, auto)
+	if err := dropAddresses(ctx, tx, p.ID, gone); err != nil {
+		return err
+	}
+	p.FixedIPs = keep
+	return placement{p, subnets}.takeAddresses(ctx, tx, add)
+}
+
+// sortAddresses compares what a port has with what it is to have. Addresses that
+// servers give themselves stay as long as stays says so; with all set, the others
+// stay too.
+func sortAddresses(have []topology.FixedIP, want []topology.WantIP, stays func(topology.FixedIP) bool, all bool,
+	auto map[string]bool) (keep, gone []topology.FixedIP, add []topology.WantIP) {
+	add = []topology.WantIP{}
+	left := slices.Clone(have)
+	take := func(match func(topology.FixedIP) bool) bool {
+		i := slices.IndexFunc(left, match)
+		if i < 0 {
+			return false
+		}
+		keep = append(keep, left[i])
+		left = slices.Delete(left, i, i+1)
+		return true
+	}
+	// Named addresses first, so that one wanted by subnet does not use them up.
+	var bySubnet []topology.WantIP
+	for _, w := range want {
+		switch {
+		case !w.Address.IsValid():
+			bySubnet = append(bySubnet, w)
+		case !take(func(ip topology.FixedIP) bool {
+			return ip.Address == w.Address && (w.SubnetID == "" || w.SubnetID == ip.SubnetID)
+		}):
+			add = append(add, w)
+		}
+	}
+	for _, w := range bySubnet {
+		if !take(func(ip topology.FixedIP) bool { return ip.SubnetID == w.SubnetID && !auto[ip.SubnetID] }) {
+			add = append(add, w)
+		}
+	}
+	for _, ip := range left {
+		if stays(ip) || all && !auto[ip.SubnetID] {
+			keep = append(keep, ip)
+		} else {
+			gone = append(gone, ip)
+		}
+	}
+	return keep, gone, add
+}

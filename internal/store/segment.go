@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+// segmentTries bounds how often a segment is picked anew because another
+// transaction took it first.
+const segmentTries = 100
+
+// SetFabric says which segments and MAC addresses new networks and ports get.
+func (s *Store) SetFabric(f topology.Fabric) error {
+	if err := f.Check(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fabric = f
+	return nil
+}
+
+// Fabric is what SetFabric set.
+func (s *Store) Fabric() topology.Fabric {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.fabric
+}
+
+// takeSegment gives the network its segment: the one it names, or a free one.
+// A segment that one network has no other can get; the table's key sees to it.
+func takeSegment(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.Network) error {
+	if n.Type == topology.TypeLocal {
+		return nil
+	}
+	if s, named := n.Segment(); named {
+		got, err := insertSegment(ctx, tx, s, n.ID)
+		if err == nil && !got {
+			err = topology.SegmentTaken(s)
+		}
+		return err
+	}
+	for range segmentTries {
+		taken, err := takenSegments(ctx, tx)
+		if err != nil {
+			return err
+		}
+		s, err := f.FreeSegment(n.PhysicalNetwork, taken, rand.Uint64N)
+		if err != nil {
+			return err
+		}
+		got, err := insertSegment(ctx, tx, s, n.ID)
+		if err != nil {
+			return err
+		}
+		if got {
+			n.PhysicalNetwork, n.SegmentationID = s.Physical, s.ID
+			return nil
+		}
+	}
+	return topology.SegmentTaken(topology.Segment{Physical: n.PhysicalNetwork})
+}
+
+func insertSegment(ctx context.Context, tx *Tx, s topology.Segment, networkID string) (bool, error) {
+	return inserted(tx.Exec(ctx, `
+		INSERT INTO segments (physical_network, segmentation_id, network_id)
+		VALUES (?, ?, ?)
+		ON CONFLICT DO NOTHING`, s.Physical, s.ID, networkID))
+}
+
+func takenSegments(ctx context.Context, tx *Tx) (map[topology.Segment]bool, error) {
+	taken := map[topology.Segment]bool{}
+	_, err := list(ctx, tx, func(row scanner) (s topology.Segment, err error) {
+		err = row.Scan(&s.Physical, &s.ID)
+		taken[s] = true
+		return s, err
+	}, `SELECT physical_network, segmentation_id FROM segments`)
+	return taken, err
+}
