@@ -165,11 +165,16 @@ func (a *Admin) whereResource(ctx context.Context, _ identity.Caller, r *gateway
 }
 
 func (a *Admin) listJobs(ctx context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-	q := r.URL.Query()
-	found, err := a.Jobs.List(ctx, jobs.Query{Pod: q.Get("pod"), State: q.Get("state"), Resource: q.Get("resource")})
-	if found == nil {
-		found = []jobs.Job{}
+	values := r.URL.Query()
+	q := jobs.Query{Pod: values.Get("pod"), Kind: values.Get("kind"), State: values.Get("state"), Resource: values.Get("resource")}
+	if limit := values.Get("limit"); limit != "" {
+		n, err := strconv.Atoi(limit)
+		if err != nil || n < 1 {
+			return nil, fault.New(fault.Invalid, "", "limit must be a number above 0, not %q", limit)
+		}
+		q.Limit = n
 	}
+	found, err := a.Jobs.List(ctx, q)
 	return wrapped("jobs", found, err)
 }
 

@@ -2,8 +2,11 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,14 +26,20 @@ makes its jobs wait; they are tried again by themselves.`,
 	return cmd
 }
 
+var jobStates = []string{jobs.Pending, jobs.Running, jobs.Waiting, jobs.Done, jobs.Failed}
+
 func jobList(s *session) *cobra.Command {
 	var q jobs.Query
 	cmd := &cobra.Command{
 		Use: "list", Short: "List jobs", Args: noArgs,
+		Long: "List jobs, the newest first. Those that are done are kept for a day.",
 		Example: `  tricircle job list
-  tricircle job list --pod pod2 --state retryable
+  tricircle job list --pod pod2 --state waiting
   tricircle job list --resource 5b0f3c5a-4d0e-4a38-9a2e-3f1f0f0d4c11`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if q.State != "" && !slices.Contains(jobStates, q.State) {
+				return usageError{fmt.Errorf("job state %q is not one of %s", q.State, strings.Join(jobStates, ", "))}
+			}
 			c, err := s.connect(cmd.Context())
 			if err != nil {
 				return err
@@ -39,10 +48,10 @@ func jobList(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			g := grid{header: []string{"ID", "Kind", "Resource", "Pod", "State", "Attempt", "Reason"}}
+			g := grid{header: []string{"ID", "Kind", "Resource", "Pod", "State", "Attempts", "Next", "Reason"}}
 			for _, j := range found {
 				g.rows = append(g.rows, []string{
-					strconv.FormatInt(j.ID, 10), j.Kind, j.Resource, j.Pod, j.State, strconv.Itoa(j.Attempt), j.Reason,
+					strconv.FormatInt(j.ID, 10), j.Kind, j.Resource, j.Pod, j.State, strconv.Itoa(j.Attempts), whenever(j.NextAt), j.Reason,
 				})
 			}
 			return s.print(found, g)
@@ -50,8 +59,11 @@ func jobList(s *session) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&q.Pod, "pod", "", "only jobs for this pod")
-	f.StringVar(&q.State, "state", "", "only jobs in this state")
+	f.StringVar(&q.Kind, "kind", "", "only jobs for this kind of resource")
+	f.StringVar(&q.State, "state", "", "only jobs in this state: "+strings.Join(jobStates, ", "))
+	f.IntVar(&q.Limit, "limit", 0, "at most so many (default 100)")
 	f.StringVar(&q.Resource, "resource", "", "only jobs for the resource with this ID")
+	register(cmd, "state", cobra.FixedCompletions(jobStates, cobra.ShellCompDirectiveNoFileComp))
 	register(cmd, "pod", func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return s.podNames(cmd)
 	})
@@ -99,8 +111,15 @@ func jobRetry(s *session) *cobra.Command {
 func jobFields(j jobs.Job) grid {
 	return fields(
 		"id", strconv.FormatInt(j.ID, 10), "kind", j.Kind, "resource", j.Resource, "pod", j.Pod,
-		"state", j.State, "attempt", strconv.Itoa(j.Attempt), "reason", j.Reason,
-		"scheduled_at", when(j.ScheduledAt), "created_at", when(j.CreatedAt))
+		"state", j.State, "attempts", strconv.Itoa(j.Attempts), "next_at", whenever(j.NextAt), "reason", j.Reason,
+		"created_at", when(j.CreatedAt))
+}
+
+func whenever(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return when(*t)
 }
 
 // jobHint says where to look for the right ID: jobs that are done are forgotten

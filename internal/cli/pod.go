@@ -48,6 +48,9 @@ Tricircle's own account is used, which suits clouds with one Keystone.`,
   tricircle pod add edge7 --region Edge7 --zone edge --dhcp-ports 2 --no-check`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec.Name, spec.DHCPPorts = args[0], &dhcpPorts
+			if spec.Region == "" || spec.Zone == "" {
+				return usageError{errors.New("tricircle pod add needs --region and --zone")}
+			}
 			c, err := s.connect(cmd.Context())
 			if err != nil {
 				return err
@@ -72,11 +75,6 @@ Tricircle's own account is used, which suits clouds with one Keystone.`,
 	f.IntVar(&dhcpPorts, "dhcp-ports", 1, "addresses to reserve per network: the pod's dhcp_agents_per_network")
 	f.BoolVar(&spec.Cordoned, "cordoned", false, "take nothing new until uncordoned")
 	f.BoolVar(&noCheck, "no-check", false, "do not look whether the pod works")
-	for _, name := range []string{"region", "zone"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // the flag is defined above
-		}
-	}
 	register(cmd, "interface", cobra.FixedCompletions([]string{"public", "internal", "admin"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

@@ -14,7 +14,7 @@ func serveCommand(p Program) *cobra.Command {
 		Long: `Run Tricircle until it gets SIGINT or SIGTERM; then requests under way are finished
 first. Without a configuration file it listens on 127.0.0.1:9780, keeps its state in an
 embedded database, and takes its Keystone account from OS_CLOUD or the OS_* variables.`,
-		Example: `  OS_CLOUD=tricircle tricircle serve
+		Example: `  OS_CLOUD=service tricircle serve
   tricircle serve --config /etc/tricircle/tricircle.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if p.Serve == nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/tricircle/tricircle/internal/admin"
@@ -131,10 +132,13 @@ func (c *Client) Where(ctx context.Context, id string) (admin.Resource, error) {
 // Jobs lists jobs.
 func (c *Client) Jobs(ctx context.Context, q jobs.Query) ([]jobs.Job, error) {
 	values := url.Values{}
-	for key, value := range map[string]string{"pod": q.Pod, "state": q.State, "resource": q.Resource} {
+	for key, value := range map[string]string{"pod": q.Pod, "kind": q.Kind, "state": q.State, "resource": q.Resource} {
 		if value != "" {
 			values.Set(key, value)
 		}
+	}
+	if q.Limit > 0 {
+		values.Set("limit", strconv.Itoa(q.Limit))
 	}
 	var out struct{ Jobs []jobs.Job }
 	err := c.call(ctx, http.MethodGet, "/jobs?"+values.Encode(), nil, &out)
