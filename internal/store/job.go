@@ -7,20 +7,20 @@ import "context"
 // which must be longer than the longest job.) A job that is rescued though its
 // runner lives after all runs twice, as any job may.
 //
-// A SQLite file has one process: there Open does it, for whatever seems to run.
+// On SQLite, which serves one process, Open has done it.
 func (s *Store) RescueJobs(ctx context.Context, prefix string) (rescued int64, err error) {
-	query, args := `UPDATE river_job SET state = 'available' WHERE state = 'running'`, []any(nil)
-	if s.dialect == Postgres {
-		clock, now := s.leaseClock()
-		args = append([]any{prefix}, now...)
-		query += `
+	if s.dialect != Postgres {
+		return 0, nil
+	}
+	clock, now := s.leaseClock()
+	err = s.write(ctx, func(tx *Tx) error {
+		res, err := tx.Exec(ctx, `
+			UPDATE river_job SET state = 'available'
+			WHERE state = 'running'
 			AND NOT EXISTS (
 				SELECT 1 FROM leases
 				WHERE key = ? || attempted_by[array_upper(attempted_by, 1)]
-				AND expires_at > ` + clock + `)`
-	}
-	err = s.write(ctx, func(tx *Tx) error {
-		res, err := tx.Exec(ctx, query, args...)
+				AND expires_at > `+clock+`)`, append([]any{prefix}, now...)...)
 		if err != nil {
 			return err
 		}
@@ -28,4 +28,16 @@ func (s *Store) RescueJobs(ctx context.Context, prefix string) (rescued int64, e
 		return err
 	})
 	return rescued, err
+}
+
+// buryRunner drops what the process left that had the SQLite file before: its
+// leases and the jobs it seems to run.
+func (s *Store) buryRunner(ctx context.Context) error {
+	return s.write(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM leases`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE river_job SET state = 'available' WHERE state = 'running'`)
+		return err
+	})
 }

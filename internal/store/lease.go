@@ -61,12 +61,3 @@ func (s *Store) leaseClock() (string, []any) {
 	}
 	return `CAST(? AS BIGINT)`, []any{s.now()}
 }
-
-// dropLeases ends all leases: a SQLite file has one process, so what is there at
-// its start was held by a dead one.
-func (s *Store) dropLeases(ctx context.Context) error {
-	return s.write(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM leases`)
-		return err
-	})
-}

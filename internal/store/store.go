@@ -112,11 +112,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	if s.dialect != SQLite {
 		return nil
 	}
-	if err := s.dropLeases(ctx); err != nil {
-		return err
-	}
-	_, err := s.RescueJobs(ctx, "")
-	return err
+	return s.buryRunner(ctx)
 }
 
 // Close closes all connections. Nothing may use the store afterwards.

@@ -1,0 +1,130 @@
+package jobs_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/jobs"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+type complete = func(context.Context, *store.Tx) error
+
+// start runs jobs until the test ends.
+func start(t testing.TB, o jobs.Options) *jobs.Runner {
+	t.Helper()
+	r := prepare(t, o)
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatalf("Start: %v", err)
+	}
+	t.Cleanup(func() { stop(t, r) })
+	return r
+}
+
+func prepare(t testing.TB, o jobs.Options) *jobs.Runner {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
+	r, err := jobs.New(o)
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	return r
+}
+
+func stop(t testing.TB, r *jobs.Runner) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := r.Stop(ctx); err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+}
+
+// eventually asks until it holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline:
+			t.Fatalf("%s: not after 30 s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// world is what the pods have: the generation of each target. It plays
+// reconcile, the way that Observe asks for.
+type world struct {
+	store *store.Store
+
+	mu    sync.Mutex
+	has   map[store.Target]int64
+	runs  int
+	apply func(t store.Target, run int) error // called for each try; may wait
+}
+
+func newWorld(s *store.Store) *world {
+	return &world{store: s, has: map[store.Target]int64{}, apply: func(store.Target, int) error { return nil }}
+}
+
+func (w *world) Ensure(ctx context.Context, t store.Target, done complete) error {
+	for {
+		m, err := w.store.FindMapping(ctx, t)
+		if err != nil {
+			m.Generation = 0
+		}
+		w.mu.Lock()
+		w.runs++
+		run := w.runs
+		w.mu.Unlock()
+		if err := w.apply(t, run); err != nil {
+			return err
+		}
+		w.mu.Lock()
+		w.has[t] = m.Generation
+		w.mu.Unlock()
+		current, err := w.store.Observe(ctx, t, m.Generation, func(tx *store.Tx) error { return done(ctx, tx) })
+		if err != nil || current {
+			return err
+		}
+	}
+}
+
+func (w *world) Runs() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.runs
+}
+
+// stale counts the targets whose pod is behind.
+func (w *world) stale(t testing.TB) int {
+	t.Helper()
+	all, err := w.store.ListMappings(context.Background(), store.MappingQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, m := range all {
+		if m.Pending() || w.has[m.Target] != m.Generation {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) want(t testing.TB, targets ...store.Target) {
+	t.Helper()
+	if _, err := w.store.Want(context.Background(), "project", targets...); err != nil {
+		t.Fatalf("Want: %v", err)
+	}
+}

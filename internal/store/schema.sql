@@ -1,0 +1,232 @@
+-- The tables after all migrations. Made by go generate; do not edit.
+
+CREATE TABLE addresses (
+    subnet_id TEXT NOT NULL REFERENCES subnets (id),
+    address   TEXT NOT NULL,
+    port_id   TEXT NOT NULL,
+    position  BIGINT NOT NULL,
+    PRIMARY KEY (subnet_id, address)
+);
+
+CREATE INDEX addresses_by_port ON addresses (port_id, position);
+
+CREATE TABLE bindings (
+    project_id TEXT NOT NULL,
+    zone       TEXT NOT NULL,
+    pod        TEXT NOT NULL REFERENCES pods (name) ON DELETE CASCADE,
+    bound_at   BIGINT NOT NULL,
+    PRIMARY KEY (project_id, zone, pod)
+);
+
+CREATE TABLE entries (
+    kind       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    pod        TEXT NOT NULL REFERENCES pods (name),
+    project_id TEXT NOT NULL,
+    user_id    TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    zone       TEXT NOT NULL,
+    status     TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (kind, id, pod)
+);
+
+CREATE INDEX entries_by_pod ON entries (pod, kind, created_at, id);
+
+CREATE INDEX entries_by_project ON entries (kind, project_id, created_at, id);
+
+CREATE TABLE intent_ports (
+    port_id   TEXT PRIMARY KEY,
+    intent_id TEXT NOT NULL REFERENCES intents (id) ON DELETE CASCADE,
+    position  BIGINT NOT NULL
+);
+
+CREATE INDEX intent_ports_by_intent ON intent_ports (intent_id, position);
+
+CREATE TABLE intents (
+    id         TEXT PRIMARY KEY,
+    kind       TEXT NOT NULL,
+    pod        TEXT NOT NULL REFERENCES pods (name),
+    project_id TEXT NOT NULL,
+    user_id    TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    zone       TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE INDEX intents_by_age ON intents (created_at);
+
+CREATE TABLE leases (
+    key        TEXT PRIMARY KEY,
+    holder     TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE TABLE macs (
+    network_id  TEXT NOT NULL,
+    mac_address TEXT NOT NULL,
+    port_id     TEXT NOT NULL,
+    PRIMARY KEY (network_id, mac_address)
+);
+
+CREATE INDEX macs_by_port ON macs (port_id);
+
+CREATE TABLE mappings (
+    kind       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    pod        TEXT NOT NULL REFERENCES pods (name),
+    pod_id     TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    wanted     BIGINT NOT NULL,
+    tried      BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    observed   BIGINT NOT NULL,
+    reason     TEXT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (kind, id, pod)
+);
+
+CREATE INDEX mappings_by_pod ON mappings (pod, kind, pod_id);
+
+CREATE INDEX mappings_pending ON mappings (kind, id, pod) WHERE generation <> observed;
+
+CREATE TABLE networks (
+    id                    TEXT PRIMARY KEY,
+    project_id            TEXT NOT NULL,
+    name                  TEXT NOT NULL,
+    description           TEXT NOT NULL,
+    admin_state_up        BIGINT NOT NULL,
+    shared                BIGINT NOT NULL,
+    external              BIGINT NOT NULL,
+    mtu                   BIGINT NOT NULL,
+    port_security_enabled BIGINT NOT NULL,
+    network_type          TEXT NOT NULL,
+    physical_network      TEXT NOT NULL,
+    segmentation_id       BIGINT NOT NULL,
+    zone_hints            TEXT NOT NULL,
+    created_at            BIGINT NOT NULL,
+    updated_at            BIGINT NOT NULL,
+    revision              BIGINT NOT NULL
+);
+
+CREATE INDEX networks_by_project ON networks (project_id, id);
+
+CREATE INDEX networks_shared ON networks (id) WHERE shared = 1;
+
+CREATE TABLE pods (
+    name       TEXT PRIMARY KEY,
+    region     TEXT NOT NULL,
+    zone       TEXT NOT NULL,
+    pod_zone   TEXT NOT NULL,
+    cloud      TEXT NOT NULL,
+    interface  TEXT NOT NULL,
+    dhcp_ports BIGINT NOT NULL,
+    cordoned   BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE port_groups (
+    port_id  TEXT NOT NULL REFERENCES ports (id) ON DELETE CASCADE,
+    group_id TEXT NOT NULL REFERENCES security_groups (id),
+    PRIMARY KEY (port_id, group_id)
+);
+
+CREATE INDEX port_groups_by_group ON port_groups (group_id, port_id);
+
+CREATE TABLE ports (
+    id                    TEXT PRIMARY KEY,
+    network_id            TEXT NOT NULL REFERENCES networks (id),
+    project_id            TEXT NOT NULL,
+    name                  TEXT NOT NULL,
+    description           TEXT NOT NULL,
+    admin_state_up        BIGINT NOT NULL,
+    mac_address           TEXT NOT NULL,
+    device_id             TEXT NOT NULL,
+    device_owner          TEXT NOT NULL,
+    port_security_enabled BIGINT NOT NULL,
+    address_pairs         TEXT NOT NULL,
+    vnic_type             TEXT NOT NULL,
+    auto                  BIGINT NOT NULL,
+    pod                   TEXT NOT NULL,
+    created_at            BIGINT NOT NULL,
+    updated_at            BIGINT NOT NULL,
+    revision              BIGINT NOT NULL
+);
+
+CREATE INDEX ports_by_device ON ports (device_id, id);
+
+CREATE INDEX ports_by_network ON ports (network_id, id);
+
+CREATE INDEX ports_by_project ON ports (project_id, id);
+
+CREATE TABLE security_group_rules (
+    id               TEXT PRIMARY KEY,
+    group_id         TEXT NOT NULL REFERENCES security_groups (id) ON DELETE CASCADE,
+    project_id       TEXT NOT NULL,
+    description      TEXT NOT NULL,
+    direction        TEXT NOT NULL,
+    ethertype        TEXT NOT NULL,
+    protocol         TEXT NOT NULL,
+    port_min         BIGINT,
+    port_max         BIGINT,
+    remote_ip_prefix TEXT NOT NULL,
+    remote_group_id  TEXT REFERENCES security_groups (id) ON DELETE CASCADE,
+    rule_key         TEXT NOT NULL,
+    created_at       BIGINT NOT NULL,
+    updated_at       BIGINT NOT NULL,
+    revision         BIGINT NOT NULL,
+    UNIQUE (group_id, rule_key)
+);
+
+CREATE INDEX security_group_rules_by_project ON security_group_rules (project_id, id);
+
+CREATE INDEX security_group_rules_by_remote ON security_group_rules (remote_group_id);
+
+CREATE TABLE security_groups (
+    id          TEXT PRIMARY KEY,
+    project_id  TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    description TEXT NOT NULL,
+    stateful    BIGINT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL,
+    revision    BIGINT NOT NULL
+);
+
+CREATE INDEX security_groups_by_project ON security_groups (project_id, id);
+
+CREATE UNIQUE INDEX security_groups_default ON security_groups (project_id) WHERE name = 'default';
+
+CREATE TABLE segments (
+    physical_network TEXT NOT NULL,
+    segmentation_id  BIGINT NOT NULL,
+    network_id       TEXT NOT NULL,
+    PRIMARY KEY (physical_network, segmentation_id)
+);
+
+CREATE INDEX segments_by_network ON segments (network_id);
+
+CREATE TABLE subnets (
+    id                TEXT PRIMARY KEY,
+    network_id        TEXT NOT NULL REFERENCES networks (id),
+    project_id        TEXT NOT NULL,
+    name              TEXT NOT NULL,
+    description       TEXT NOT NULL,
+    ip_version        BIGINT NOT NULL,
+    cidr              TEXT NOT NULL,
+    gateway_ip        TEXT NOT NULL,
+    enable_dhcp       BIGINT NOT NULL,
+    allocation_pools  TEXT NOT NULL,
+    dns_nameservers   TEXT NOT NULL,
+    host_routes       TEXT NOT NULL,
+    ipv6_ra_mode      TEXT NOT NULL,
+    ipv6_address_mode TEXT NOT NULL,
+    created_at        BIGINT NOT NULL,
+    updated_at        BIGINT NOT NULL,
+    revision          BIGINT NOT NULL
+);
+
+CREATE INDEX subnets_by_network ON subnets (network_id, id);
+
+CREATE INDEX subnets_by_project ON subnets (project_id, id);
