@@ -21,9 +21,9 @@ const module = "github.com/tricircle/tricircle/internal/"
 var layers = [][]string{
 	{"cli"},
 	{"app"},
+	{"admin/client"},
 	{"gateway/compute", "gateway/volume", "gateway/image", "gateway/network", "admin"},
 	{"gateway"},
-	{"admin/client"},
 	{"dispatch"},
 	{"reconcile"},
 	{"reconcile/plan"},
