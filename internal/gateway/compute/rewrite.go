@@ -5,11 +5,13 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/tricircle/tricircle/internal/reconcile"
 )
 
 // markKey is the metadata key that tells our servers in a pod. It is ours, so
 // no reply shows it and no request may set it.
-const markKey = "tricircle"
+const markKey = reconcile.MarkKey
 
 // view is how a pod's replies must read here: our links, our zone names.
 type view struct {
@@ -44,8 +46,7 @@ func splice(body []byte, edits []edit) []byte {
 	return append(out, body[at:]...)
 }
 
-// server rewrites one server object as Nova shows it: in a list, or as the value
-// of "server". Only the bytes that must change are touched; the rest is copied
+// server rewrites one server object as it stands in a list. Only the bytes that must change are touched; the rest is copied
 // unread, because this is the path of every poll of every client.
 func (v view) server(item []byte) []byte {
 	if !gjson.ValidBytes(item) {
@@ -54,10 +55,10 @@ func (v view) server(item []byte) []byte {
 	return splice(item, v.serverEdits(nil, gjson.ParseBytes(item)))
 }
 
-// document rewrites a reply whose key holds one server.
+// document rewrites a reply whose key holds one server; nil if it is no JSON.
 func (v view) document(body []byte, key string) []byte {
 	if !gjson.ValidBytes(body) {
-		return body
+		return nil
 	}
 	var edits []edit
 	gjson.ParseBytes(body).ForEach(func(k, value gjson.Result) bool {
@@ -99,10 +100,11 @@ func (v view) serverEdits(edits []edit, server gjson.Result) []edit {
 	return edits
 }
 
-// links rewrites every link of a body that is no server: flavors, images.
+// links rewrites every link of a body that is no server, such as flavors; nil if
+// it is no JSON.
 func (v view) links(body []byte) []byte {
 	if !gjson.ValidBytes(body) {
-		return body
+		return nil
 	}
 	var edits []edit
 	var walk func(value gjson.Result)

@@ -34,7 +34,7 @@ func TestServerDocument(t *testing.T) {
 			want: `{"server":{"name":"http://pod/servers/x","metadata":{"OS-EXT-AZ:availability_zone":"nova","links":"x"}}}`,
 		},
 		{name: "another key", in: `{"other":{"links":[]}}`, want: `{"other":{"links":[]}}`},
-		{name: "not JSON", in: `<html>`, want: `<html>`},
+		{name: "not JSON", in: `<html>`, want: ""},
 		{name: "escapes", in: `{"server":{"name":"\"links\":[\u00e9","OS-EXT-AZ:availability_zone":"n\u00f6va"}}`, want: `{"server":{"name":"\"links\":[\u00e9","OS-EXT-AZ:availability_zone":"az1"}}`},
 	}
 	for _, tt := range tests {

@@ -1,0 +1,341 @@
+package compute
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/tidwall/gjson"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/fleet"
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+// job is one creation on its way: what was asked, and what was decided.
+type job struct {
+	by      identity.Caller
+	request *gateway.Request
+	wish    *creation
+	nics    []nic
+	groups  []string // IDs for the ports to make; nil: the default group
+	pod     store.Pod
+}
+
+// create is "POST /servers". Everything that can be wrong with the request is
+// found before the first write; from the journal entry on the work goes on even
+// if the client leaves, until it is done or undone.
+func (a *api) create(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	body, err := r.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	j := &job{by: by, request: r}
+	if j.wish, err = parseCreation(body, versionOf(r)); err != nil {
+		return nil, err
+	}
+	if err := a.plan(ctx, j); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.CreateTimeout)
+	defer cancel()
+	return a.createAll(ctx, j)
+}
+
+// plan resolves what the request names and chooses the pod. It changes nothing.
+func (a *api) plan(ctx context.Context, j *job) error {
+	if (j.wish.Zone.Host != "" || j.wish.Zone.Node != "") && !j.by.IsAdmin() {
+		return fault.New(fault.Forbidden, "", "Policy doesn't allow os_compute_api:servers:create:forced_host to be performed.")
+	}
+	if err := a.checkZone(ctx, j.wish.Zone.Name); err != nil {
+		return err
+	}
+	need := fleet.Need{Zone: j.wish.Zone.Name, ImageID: j.wish.ImageID, FlavorID: j.wish.FlavorID}
+	var err error
+	if j.groups, err = a.resolveGroups(ctx, j.by, j.wish.Groups); err != nil {
+		return err
+	}
+	if j.nics, err = a.resolveNetworks(ctx, j.by, j.wish.Networks); err != nil {
+		return err
+	}
+	if need.NetworkPods, err = a.confine(ctx, j.nics); err != nil {
+		return err
+	}
+	if need.PodOnly, need.Why, err = a.tied(ctx, j); err != nil {
+		return err
+	}
+	if j.pod, err = a.Fleet.Choose(ctx, j.by, need); err != nil {
+		return err
+	}
+	return nil
+}
+
+// checkZone refuses a zone that the region does not have.
+func (a *api) checkZone(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	zones, err := a.Fleet.Zones(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(zones, func(z fleet.Zone) bool { return z.Name == name }) {
+		return fault.New(fault.Invalid, "", "The requested availability zone is not available")
+	}
+	return nil
+}
+
+// createAll makes the servers one after the other, as many as asked: each is a
+// creation of its own, so that each has its own ports. Fewer than min_count is a
+// failure, and what was made goes again.
+func (a *api) createAll(ctx context.Context, j *job) (*gateway.Reply, error) {
+	var first *gateway.Reply
+	var made []string
+	for i := range j.wish.Max {
+		name := j.wish.Name
+		if j.wish.Max > 1 {
+			name = fmt.Sprintf("%s-%d", name, i+1)
+		}
+		id, reply, err := a.createOne(ctx, j, name)
+		if err != nil && len(made) >= j.wish.Min {
+			a.Log.InfoContext(ctx, "fewer servers than max_count", "request_id", j.request.ID, "made", len(made), "error", err)
+			break
+		}
+		if err != nil {
+			return nil, a.takeBack(ctx, j, made, err)
+		}
+		made = append(made, id)
+		if first == nil {
+			first = reply
+		}
+	}
+	return first, nil
+}
+
+// takeBack deletes the servers that were made before one of them failed.
+func (a *api) takeBack(ctx context.Context, j *job, made []string, cause error) error {
+	var left []string
+	for _, id := range made {
+		if err := a.deleteIn(ctx, j.by, j.pod.Name, id); err != nil {
+			left = append(left, id)
+		}
+	}
+	if f, ok := faultOf(cause); ok && len(left) > 0 {
+		said := *f
+		said.Message += " (servers made before it are left: " + strings.Join(left, ", ") + ")"
+		return &said
+	}
+	return cause
+}
+
+// createOne makes one server: journal, ports, server, record.
+func (a *api) createOne(ctx context.Context, j *job, name string) (string, *gateway.Reply, error) {
+	in := store.Intent{
+		ID: uuid.NewString(), Kind: store.KindServer, Pod: j.pod.Name, ProjectID: j.by.ProjectID, UserID: j.by.UserID,
+		Name: name, Zone: j.pod.Zone,
+	}
+	release, err := a.Reconciler.Hold(ctx, in.ID, in.Pod)
+	if err != nil {
+		return "", nil, err
+	}
+	defer release()
+	ports, err := a.begin(ctx, j, in)
+	if err != nil {
+		return "", nil, err
+	}
+	placed, err := a.placePorts(ctx, j, ports)
+	if err != nil {
+		return "", nil, a.abandon(ctx, in, err)
+	}
+	body, err := j.wish.body(podServer{Name: name, Zone: j.podZone(), Mark: in.ID, Ports: placed})
+	if err != nil {
+		return "", nil, a.abandon(ctx, in, err)
+	}
+	n := a.post(ctx, j, body)
+	if n.Err != nil {
+		if pod.NotDone(n.Err) {
+			return "", nil, a.abandon(ctx, in, n.Err)
+		}
+		return "", nil, unknown(n.Err)
+	}
+	return a.settle(ctx, j, in, n)
+}
+
+// podZone is the pod's word for the zone. Without a wish the pod's own default
+// holds, unless the pod's row says which part of the pod is ours.
+func (j *job) podZone() string { return j.pod.PodZone }
+
+// begin writes the journal and makes the server's own ports. It returns all its
+// ports, in the order of its interfaces.
+func (a *api) begin(ctx context.Context, j *job, in store.Intent) ([]topology.Port, error) {
+	specs, err := portSpecs(j.by, j.nics, j.groups)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range j.nics {
+		if n.Port != nil {
+			in.Ports = append(in.Ports, n.Port.ID)
+		}
+	}
+	made, err := a.Store.Begin(ctx, in, specs...)
+	if err != nil {
+		return nil, a.portFault(ctx, err, specs)
+	}
+	ports := make([]topology.Port, 0, len(j.nics))
+	for _, n := range j.nics {
+		if n.Port != nil {
+			ports = append(ports, *n.Port)
+			continue
+		}
+		ports, made = append(ports, made[0]), made[1:]
+	}
+	return ports, nil
+}
+
+// placePorts brings the ports, with all they stand on, into the pod.
+func (a *api) placePorts(ctx context.Context, j *job, ports []topology.Port) ([]podPort, error) {
+	placed := make([]podPort, 0, len(ports))
+	for i, p := range ports {
+		id, err := a.placePort(ctx, p, j.pod.Name)
+		if err != nil {
+			return nil, err
+		}
+		placed = append(placed, podPort{ID: id, Tag: j.nics[i].Tag})
+	}
+	return placed, nil
+}
+
+// placePort returns the pod's ID of the port once the port is right there.
+func (a *api) placePort(ctx context.Context, p topology.Port, podName string) (string, error) {
+	target := store.Target{Kind: store.KindPort, ID: p.ID, Pod: podName}
+	if _, err := a.Store.Want(ctx, p.ProjectID, target); err != nil {
+		return "", err
+	}
+	if err := a.Reconciler.Ensure(ctx, target, nil); err != nil {
+		return "", err
+	}
+	m, err := a.Store.FindMapping(ctx, target)
+	if err != nil {
+		return "", err
+	}
+	if m.PodID == "" {
+		return "", fault.New(fault.Unavailable, "", "port %s has gone from pod %s", p.ID, podName)
+	}
+	return m.PodID, nil
+}
+
+// post asks the pod for the server. A key pair that the pod does not have (the
+// pod is new, or was away when the key was made) is brought there first.
+func (a *api) post(ctx context.Context, j *job, body []byte) answer {
+	q := question{Method: http.MethodPost, Path: "/servers", Query: j.request.URL.Query(), Body: body, Version: versionOf(j.request), Op: "create server"}
+	n := a.ask(ctx, j.by, j.pod.Name, q)
+	key, _ := j.wish.text("key_name")
+	if key != "" && fault.Is(n.Err, fault.Invalid) && strings.Contains(n.Err.Error(), "Invalid key_name") &&
+		a.bringKey(ctx, j.by, key, j.pod.Name) {
+		n = a.ask(ctx, j.by, j.pod.Name, q)
+	}
+	return n
+}
+
+// unknown is the error for a creation whose outcome only the pod knows. The
+// intent's job finds out and either takes the server over or frees its ports.
+func unknown(err error) error {
+	f, ok := faultOf(err)
+	if !ok {
+		return err
+	}
+	said := *f
+	if said.Kind != fault.Timeout {
+		said.Kind = fault.Unavailable
+	}
+	said.Message += "; whether the server was created is being found out: look for it before trying again"
+	return &said
+}
+
+// abandon ends a creation that made no server.
+func (a *api) abandon(ctx context.Context, in store.Intent, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := a.Store.Abandon(ctx, in.ID); err != nil {
+		// The intent's job does it later.
+		a.Log.ErrorContext(ctx, "cannot end a failed creation", "intent", in.ID, "pod", in.Pod, "error", err)
+	}
+	return cause
+}
+
+// settle records the server and makes the reply. A failure to record is not the
+// client's: the server exists, and the intent's job records it.
+func (a *api) settle(ctx context.Context, j *job, in store.Intent, n answer) (string, *gateway.Reply, error) {
+	id := gjson.GetBytes(n.Body, "server.id").Str
+	var err error
+	if id == "" && gjson.GetBytes(n.Body, "reservation_id").Exists() {
+		id, err = a.reserved(ctx, j, in)
+	}
+	if id == "" {
+		if err == nil {
+			err = errors.New("no ID in it")
+		}
+		return "", nil, unknown(&fault.Error{Kind: fault.Unavailable, Pod: n.Pod, Err: err,
+			Message: "create server: the answer is not the JSON that was expected"})
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err = a.Store.Settle(ctx, in.ID, store.Entry{
+		Kind: store.KindServer, ID: id, Pod: in.Pod, ProjectID: in.ProjectID, UserID: in.UserID, Name: in.Name, Zone: in.Zone,
+		Status: "BUILD", CreatedAt: a.Now().UTC(),
+	})
+	if err != nil {
+		a.Log.ErrorContext(ctx, "cannot record a server", "server", id, "intent", in.ID, "pod", in.Pod, "error", err)
+	}
+	return id, a.created(j, id, n), nil
+}
+
+// reserved finds the server behind a reservation, whose reply does not name it.
+func (a *api) reserved(ctx context.Context, j *job, in store.Intent) (string, error) {
+	n := a.ask(ctx, j.by, j.pod.Name, question{Method: http.MethodGet, Path: "/servers/detail", Version: versionOf(j.request), Op: "list servers",
+		Query: url.Values{"name": {"^" + quoteRegexp(in.Name) + "$"}, "sort_key": {"created_at"}, "sort_dir": {"desc"}}})
+	if n.Err != nil {
+		return "", n.Err
+	}
+	for _, s := range gjson.GetBytes(n.Body, "servers").Array() {
+		if s.Get("metadata."+markKey).Str == in.ID {
+			return s.Get("id").Str, nil
+		}
+	}
+	return "", io.EOF
+}
+
+// created is the pod's reply as ours. Nova repeats the groups asked for; the pod
+// was asked for none.
+func (a *api) created(j *job, id string, n answer) *gateway.Reply {
+	v := a.viewOf(j.request, n.Pod)
+	header := http.Header{}
+	if gjson.GetBytes(n.Body, "server").Exists() {
+		header.Set("Location", v.root("self")+"/servers/"+id)
+	}
+	body := v.document(n.Body, "server")
+	if groups := gjson.GetBytes(body, "server.security_groups"); groups.Exists() && len(j.wish.Groups) > 0 {
+		body = splice(body, []edit{{groups.Index, groups.Index + len(groups.Raw), string(groupNames(j.wish.Groups))}})
+	}
+	return &gateway.Reply{Status: n.Status, Header: header, Body: body}
+}
+
+func groupNames(names []string) json.RawMessage {
+	list := make([]map[string]string, 0, len(names))
+	for _, name := range names {
+		list = append(list, map[string]string{"name": name})
+	}
+	return mustJSON(list)
+}

@@ -1,0 +1,245 @@
+package compute
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/fleet"
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/pod"
+)
+
+// missingHeader names the pods whose part of an answer is missing.
+const missingHeader = "X-Tricircle-Unreachable-Pods"
+
+// eachPod runs f for every pod at once and waits. A pod without a usable client
+// is left out.
+func eachPod(ctx context.Context, f *fleet.Fleet, do func(name string, c *pod.Client)) {
+	pods, err := f.Pods(ctx)
+	if err != nil {
+		return
+	}
+	var wg sync.WaitGroup
+	for _, p := range pods {
+		c, err := f.Client(ctx, p.Name)
+		if err != nil {
+			continue
+		}
+		wg.Go(func() { do(p.Name, c) })
+	}
+	wg.Wait()
+}
+
+// question is one request that is put to several pods.
+type question struct {
+	Method, Path string
+	Query        url.Values
+	Body         []byte
+	Version      gateway.Microversion
+	Op           string
+}
+
+// questionOf is the client's own request.
+func questionOf(r *gateway.Request) (question, error) {
+	body, err := r.Bytes()
+	return question{
+		Method: r.Method, Path: r.Path(), Query: r.URL.Query(), Body: body, Version: versionOf(r),
+		Op: r.Method + " " + r.Route.Pattern,
+	}, err
+}
+
+// answer is one pod's reply. Err is set for every status of 400 and above too.
+type answer struct {
+	Pod    string
+	Status int
+	Header http.Header
+	Body   []byte
+	Err    error
+}
+
+// away reports whether the pod gave no answer of its own.
+func (n answer) away() bool {
+	return fault.Is(n.Err, fault.Unavailable) || fault.Is(n.Err, fault.Timeout) || n.Err != nil && fault.KindOf(n.Err) == fault.Internal
+}
+
+// ask puts the question to one pod, with the caller's token.
+func (a *api) ask(ctx context.Context, by identity.Caller, name string, q question) answer {
+	c, err := a.Fleet.Client(ctx, name)
+	if err != nil {
+		return answer{Pod: name, Err: err}
+	}
+	req := pod.Request{Service: pod.Compute, Method: q.Method, Path: q.Path, Query: q.Query, As: &by, Op: q.Op, Header: http.Header{}}
+	req.Header.Set(versionHeader, "compute "+q.Version.String())
+	req.Header.Set(legacyVersionHeader, q.Version.String())
+	if len(q.Body) > 0 {
+		req.Body, req.Length = bytes.NewReader(q.Body), int64(len(q.Body))
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.Do(ctx, req)
+	if err != nil {
+		return answer{Pod: name, Err: err}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 400 {
+		return answer{Pod: name, Status: resp.StatusCode, Header: resp.Header, Err: pod.Upstream(name, q.Op, resp)}
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, gateway.MaxRewrite+1))
+	if err == nil && len(body) > gateway.MaxRewrite {
+		err = errors.New("too large")
+	}
+	if err != nil {
+		return answer{Pod: name, Err: &fault.Error{Kind: fault.Unavailable, Pod: name, Message: q.Op + ": the answer broke off", Err: err}}
+	}
+	return answer{Pod: name, Status: resp.StatusCode, Header: resp.Header, Body: body}
+}
+
+// askAll puts the question to every pod at once; the answers are in the pods'
+// order. A region without pods is an error.
+func (a *api) askAll(ctx context.Context, by identity.Caller, q question) ([]answer, error) {
+	names, err := a.podNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return a.askThese(ctx, by, names, func(string) question { return q }), nil
+}
+
+func (a *api) podNames(ctx context.Context) ([]string, error) {
+	pods, err := a.Fleet.Pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(pods) == 0 {
+		return nil, fault.New(fault.Unavailable, "", "no pod has been added to the region yet")
+	}
+	names := make([]string, 0, len(pods))
+	for _, p := range pods {
+		names = append(names, p.Name)
+	}
+	return names, nil
+}
+
+func (a *api) askThese(ctx context.Context, by identity.Caller, names []string, q func(pod string) question) []answer {
+	answers := make([]answer, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() { answers[i] = a.ask(ctx, by, name, q(name)) })
+	}
+	wg.Wait()
+	return answers
+}
+
+// succeeded are the answers without an error.
+func succeeded(answers []answer) []answer {
+	return slices.DeleteFunc(slices.Clone(answers), func(n answer) bool { return n.Err != nil })
+}
+
+// missing names the pods that are away, for missingHeader.
+func missing(answers []answer) string {
+	var names []string
+	for _, n := range answers {
+		if n.away() {
+			names = append(names, n.Pod)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// worst is the error that speaks for all when no pod succeeded: what a pod
+// answered says more than that another is away, and a refusal says more than
+// that a pod does not have the thing.
+func worst(answers []answer) error {
+	var err error
+	rank := 0
+	for _, n := range answers {
+		r := 3
+		switch {
+		case n.Err == nil:
+			continue
+		case n.away():
+			r = 1
+		case fault.Is(n.Err, fault.NotFound):
+			r = 2
+		}
+		if r > rank {
+			err, rank = n.Err, r
+		}
+	}
+	return err
+}
+
+// replyFrom passes one pod's answer on as the region's, its links ours.
+func (a *api) replyFrom(r *gateway.Request, n answer, all []answer) *gateway.Reply {
+	reply := &gateway.Reply{Status: n.Status, Header: http.Header{}}
+	if len(n.Body) > 0 {
+		reply.Body = a.viewOf(r, n.Pod).links(n.Body)
+		reply.Header.Set("Content-Type", n.Header.Get("Content-Type"))
+	}
+	if names := missing(all); names != "" {
+		reply.Header.Set(missingHeader, names)
+	}
+	return reply
+}
+
+// anyPod answers from the first pod that has the thing.
+func (a *api) anyPod(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	q, err := questionOf(r)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := a.askAll(ctx, by, q)
+	if err != nil {
+		return nil, err
+	}
+	ok := succeeded(answers)
+	if len(ok) == 0 {
+		return nil, worst(answers)
+	}
+	return a.replyFrom(r, ok[0], answers), nil
+}
+
+// everyPod makes the same change in every pod that has the thing. A pod that is
+// away fails the request, by name; the change is such that asking again is right.
+func (a *api) everyPod(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	q, err := questionOf(r)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := a.askAll(context.WithoutCancel(ctx), by, q)
+	if err != nil {
+		return nil, err
+	}
+	ok := succeeded(answers)
+	for _, n := range answers {
+		if n.Err != nil && !fault.Is(n.Err, fault.NotFound) {
+			return nil, partly(n.Err, ok, "changed")
+		}
+	}
+	if len(ok) == 0 {
+		return nil, worst(answers)
+	}
+	return a.replyFrom(r, ok[0], answers), nil
+}
+
+// partly adds to an error what was done in other pods before.
+func partly(err error, done []answer, what string) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok || len(done) == 0 {
+		return err
+	}
+	names := make([]string, 0, len(done))
+	for _, n := range done {
+		names = append(names, n.Pod)
+	}
+	said := *f
+	said.Message += " (" + what + " in pod " + strings.Join(names, ", ") + "; repeat the request once the trouble is over)"
+	return &said
+}

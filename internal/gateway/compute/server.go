@@ -1,0 +1,212 @@
+package compute
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/fleet"
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// show is "GET /servers/{id}".
+func (a *api) show(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	id := r.Param("id")
+	podName, err := a.serverPod(ctx, by, id)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := a.rewritten(ctx, by, r, podName, serverReply)
+	if err == nil && reply.Status == http.StatusNotFound {
+		a.gone(ctx, by, id, podName)
+	}
+	return reply, err
+}
+
+// update is "PUT /servers/{id}".
+func (a *api) update(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	podName, err := a.serverPod(ctx, by, r.Param("id"))
+	if err != nil {
+		return nil, err
+	}
+	return a.rewritten(ctx, by, r, podName, serverReply)
+}
+
+// remove is "DELETE /servers/{id}". The pod deletes in the background; what was
+// made for the server goes once the pod says that it is gone.
+func (a *api) remove(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	id := r.Param("id")
+	podName, err := a.serverPod(ctx, by, id)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := a.pass(ctx, by, r, podName)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case reply.Status == http.StatusNotFound:
+		a.gone(ctx, by, id, podName)
+	case reply.Status < 300:
+		a.unwant(ctx, id)
+	}
+	return reply, nil
+}
+
+// deleteIn deletes a server that the region has just made itself.
+func (a *api) deleteIn(ctx context.Context, by identity.Caller, podName, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	n := a.ask(ctx, by, podName, question{Method: http.MethodDelete, Path: "/servers/" + url.PathEscape(id), Version: minVersion, Op: "delete server"})
+	if n.Err != nil && !fault.Is(n.Err, fault.NotFound) {
+		return n.Err
+	}
+	a.unwant(ctx, id)
+	return nil
+}
+
+// unwant starts the work that follows a deletion. If it cannot be written down,
+// the next look at the server, which finds it gone, starts it.
+func (a *api) unwant(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := a.Store.Unwant(ctx, store.KindServer, id); err != nil {
+		a.Log.ErrorContext(ctx, "cannot record a deletion", "server", id, "error", err)
+	}
+}
+
+// gone frees at once what belonged to a server that its pod no longer has:
+// clients delete the network as soon as they see the 404. A foreign project's
+// 404 says nothing, so it frees nothing.
+func (a *api) gone(ctx context.Context, by identity.Caller, id, podName string) {
+	target := store.Target{Kind: store.KindServer, ID: id, Pod: podName}
+	m, err := a.Store.FindMapping(ctx, target)
+	if err != nil || m.ProjectID != by.ProjectID && !by.IsAdmin() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	if m.Wanted {
+		a.unwant(ctx, id)
+	}
+	if err := a.Reconciler.Ensure(ctx, target, nil); err != nil {
+		a.Log.InfoContext(ctx, "the job frees what belonged to a server", "server", id, "pod", podName, "error", err)
+	}
+}
+
+// act is "POST /servers/{id}/action".
+func (a *api) act(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	body, err := r.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	name := actionName(body)
+	id := r.Param("id")
+	podName, err := a.serverPod(ctx, by, id)
+	if err != nil {
+		return nil, err
+	}
+	switch name {
+	case "rebuild":
+		return a.rebuild(ctx, by, r, podName)
+	case "unshelve":
+		return a.unshelve(ctx, by, r, podName)
+	case "addSecurityGroup", "removeSecurityGroup":
+		return a.changeGroups(ctx, by, r, podName, name)
+	case "addFixedIp", "removeFixedIp":
+		return nil, fault.New(fault.Refused, "", "%s is not offered in this region: the addresses of a port are changed in the Network API, and interfaces by os-interface.", name)
+	case "forceDelete", "restore":
+		return a.deleteOrRestore(ctx, by, r, podName, name)
+	}
+	return a.pass(ctx, by, r, podName)
+}
+
+// actionName is the only key of an action's body; empty if there is not one.
+func actionName(body []byte) (name string) {
+	if !gjson.ValidBytes(body) {
+		return ""
+	}
+	gjson.ParseBytes(body).ForEach(func(k, _ gjson.Result) bool {
+		name = k.Str
+		return true // Python's last key wins, and Nova refuses two different ones
+	})
+	return name
+}
+
+func (a *api) rebuild(ctx context.Context, by identity.Caller, r *gateway.Request, podName string) (*gateway.Reply, error) {
+	if err := checkMark(r, "rebuild.metadata"); err != nil {
+		return nil, err
+	}
+	return a.rewritten(ctx, by, r, podName, serverReply)
+}
+
+// deleteOrRestore keeps our idea of whether the server is wanted in step.
+func (a *api) deleteOrRestore(ctx context.Context, by identity.Caller, r *gateway.Request, podName, name string) (*gateway.Reply, error) {
+	reply, err := a.pass(ctx, by, r, podName)
+	if err != nil || reply.Status >= 300 {
+		return reply, err
+	}
+	id := r.Param("id")
+	if name == "forceDelete" {
+		a.unwant(ctx, id)
+		return reply, nil
+	}
+	if _, err := a.Store.Want(ctx, by.ProjectID, store.Target{Kind: store.KindServer, ID: id, Pod: podName}); err != nil {
+		a.Log.ErrorContext(ctx, "cannot record that a server is restored", "server", id, "error", err)
+	}
+	return reply, nil
+}
+
+// unshelve may name a zone: it must hold the server's pod.
+func (a *api) unshelve(ctx context.Context, by identity.Caller, r *gateway.Request, podName string) (*gateway.Reply, error) {
+	body, err := r.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	wanted := gjson.GetBytes(body, "unshelve.availability_zone")
+	if wanted.Type != gjson.String {
+		return a.pass(ctx, by, r, podName)
+	}
+	if err := a.checkZone(ctx, wanted.Str); err != nil {
+		return nil, err
+	}
+	row, err := a.Fleet.Pod(ctx, podName)
+	if err != nil {
+		return nil, err
+	}
+	if row.Zone != wanted.Str {
+		return nil, fault.New(fault.Invalid, "", "The requested availability zone is not available: the server is in pod %s of zone %s and cannot move to zone %s", podName, row.Zone, wanted.Str)
+	}
+	podZone := row.PodZone
+	if podZone == "" {
+		podZone = "nova" // Nova's default_availability_zone
+	}
+	body = splice(body, []edit{{wanted.Index, wanted.Index + len(wanted.Raw), quote(podZone)}})
+	resp, err := a.send(ctx, by, r, podName, body)
+	if err != nil {
+		return nil, err
+	}
+	reply := gateway.ReplyOf(r, resp, podName, r.Path())
+	reply.Stream, reply.Length = resp.Body, resp.ContentLength
+	return reply, nil
+}
+
+// zoneNamed finds a zone by name.
+func (a *api) zoneNamed(ctx context.Context, name string) (fleet.Zone, bool, error) {
+	zones, err := a.Fleet.Zones(ctx)
+	if err != nil {
+		return fleet.Zone{}, false, err
+	}
+	i := slices.IndexFunc(zones, func(z fleet.Zone) bool { return z.Name == name })
+	if i < 0 {
+		return fleet.Zone{}, false, nil
+	}
+	return zones[i], true, nil
+}

@@ -1,0 +1,122 @@
+// Package compute is the Compute (Nova) API of the region: a table of routes and
+// their hooks.
+package compute
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/dispatch"
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/fleet"
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// The two headers that name a microversion; Nova reads and writes both.
+const (
+	versionHeader       = "Openstack-Api-Version"
+	legacyVersionHeader = "X-Openstack-Nova-Api-Version"
+)
+
+// DefaultCreateTimeout bounds a creation from its journal entry to the reply.
+const DefaultCreateTimeout = 3 * time.Minute
+
+// Reconciler brings things into pods. Package reconcile implements it.
+type Reconciler interface {
+	Ensure(ctx context.Context, t store.Target, complete func(context.Context, *store.Tx) error) error
+	// Hold keeps others from settling the creation while we work on it.
+	Hold(ctx context.Context, intentID, pod string) (release func(), err error)
+}
+
+// Deps are what the service needs.
+type Deps struct {
+	Store      *store.Store
+	Fleet      *fleet.Fleet
+	Dispatch   *dispatch.Dispatcher
+	Reconciler Reconciler
+	// CreateTimeout is how long one creation may take. Default DefaultCreateTimeout.
+	CreateTimeout time.Duration
+	Now           func() time.Time
+	Log           *slog.Logger
+}
+
+// api holds the handlers.
+type api struct {
+	Deps
+	window *window
+}
+
+// Service is the Compute API.
+func Service(d Deps) gateway.Service {
+	if d.CreateTimeout == 0 {
+		d.CreateTimeout = DefaultCreateTimeout
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &api{Deps: d, window: &window{fleet: d.Fleet, now: d.Now}}
+	return gateway.Service{
+		Name: "compute", Prefix: "/compute", Version: "/v2.1", ProjectInPath: true,
+		Routes: a.routes(),
+		Error:  gateway.NovaError,
+		Before: a.before,
+		After:  after,
+	}
+}
+
+// before settles the microversion. It is written back into the request, so that
+// "latest" means the same number here and in every pod.
+func (a *api) before(ctx context.Context, _ identity.Caller, r *gateway.Request) error {
+	w := gateway.Window{Min: minVersion, Max: minVersion}
+	if r.Header.Get(versionHeader) != "" || r.Header.Get(legacyVersionHeader) != "" {
+		var err error
+		if w, err = a.window.get(ctx); err != nil {
+			return err
+		}
+	}
+	v, err := w.Negotiate(r.Header, "compute", legacyVersionHeader)
+	if err != nil {
+		return err
+	}
+	r.Header.Set(versionHeader, "compute "+v.String())
+	r.Header.Set(legacyVersionHeader, v.String())
+	return nil
+}
+
+// versionOf is the microversion that before has settled.
+func versionOf(r *gateway.Request) gateway.Microversion {
+	v, ok := gateway.ParseMicroversion(r.Header.Get(legacyVersionHeader))
+	if !ok {
+		return minVersion
+	}
+	return v
+}
+
+// after adds what Nova puts on every reply: the version spoken (for 406 the one
+// asked for) and its own name for the request ID.
+func after(r *gateway.Request, h http.Header) {
+	h.Set("X-Compute-Request-Id", r.ID)
+	if r.Route.Strategy == gateway.Public {
+		return
+	}
+	anyWindow := gateway.Window{Min: minVersion, Max: gateway.Microversion{Major: 1 << 30}}
+	v, err := anyWindow.Negotiate(r.Header, "compute", legacyVersionHeader)
+	if fault.Is(err, fault.Invalid) || v.Major == 1<<30 {
+		return // malformed, or refused before it was settled
+	}
+	h.Set(versionHeader, "compute "+v.String())
+	h.Set(legacyVersionHeader, v.String())
+	h["Vary"] = []string{"OpenStack-API-Version", "X-OpenStack-Nova-API-Version"}
+}
+
+// viewOf is how replies to the request must read when they come from the pod.
+func (a *api) viewOf(r *gateway.Request, pod string) view {
+	return view{base: r.PrefixURL(), project: r.URLProject(), zone: a.Fleet.ZoneOf(pod)}
+}
