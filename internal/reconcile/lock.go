@@ -121,8 +121,9 @@ func (l *locks) renew(ctx context.Context, key string) {
 			return
 		case <-t.C:
 			// A renewal that fails is tried again at the next tick; there are two
-			// before the lease runs out.
-			_ = l.store.Renew(ctx, key, l.holder, leaseTime)
+			// before the lease runs out. A lease that was lost all the same means
+			// that we stood still for long: who took it looks for our marks first.
+			_, _ = l.store.Renew(ctx, key, l.holder, leaseTime)
 		}
 	}
 }

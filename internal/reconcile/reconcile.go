@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/store"
 )
@@ -88,7 +89,7 @@ func (r *Reconciler) Ensure(ctx context.Context, t store.Target, complete func(c
 	if complete == nil && r.settled(ctx, t) {
 		return nil
 	}
-	unlock, err := r.locks.lock(ctx, t)
+	unlock, err := r.take(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -99,6 +100,21 @@ func (r *Reconciler) Ensure(ctx context.Context, t store.Target, complete func(c
 			return err
 		}
 	}
+}
+
+// take locks the target. A creation that is still being worked on is left to
+// those who do: its job comes back later and holds up no worker meanwhile.
+func (r *Reconciler) take(ctx context.Context, t store.Target) (unlock func(), err error) {
+	if t.Kind != store.KindIntent {
+		return r.locks.lock(ctx, t)
+	}
+	soon, cancel := context.WithTimeout(ctx, 10*leasePoll)
+	defer cancel()
+	unlock, err = r.locks.lock(soon, t)
+	if fault.Is(err, fault.Timeout) && ctx.Err() == nil {
+		return nil, &jobs.Again{After: leaseTime / 3, Reason: "the creation is under way"}
+	}
+	return unlock, err
 }
 
 // settled spares a waiting user the lock when there is nothing to do.

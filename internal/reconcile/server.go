@@ -26,7 +26,7 @@ func (r *Reconciler) server(ctx context.Context, c *pod.Client, m store.Mapping)
 		Path: "/servers/" + url.PathEscape(m.ID), Op: "show server"}, nil, nil)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return r.store.ReleaseServer(ctx, m.ID, m.Pod)
+		return r.store.Forget(ctx, m.Target) // frees its ports too
 	case err != nil:
 		return err
 	}

@@ -1,0 +1,53 @@
+package app
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/tricircle/tricircle/internal/admin"
+	"github.com/tricircle/tricircle/internal/config"
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/gateway/compute"
+	"github.com/tricircle/tricircle/internal/gateway/image"
+	"github.com/tricircle/tricircle/internal/gateway/network"
+	"github.com/tricircle/tricircle/internal/gateway/volume"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// handler is the API: all services under one address, told apart by path.
+func (a *App) handler(o Options) http.Handler {
+	verifier := identity.NewVerifier(identity.Options{
+		AuthURL: a.account.AuthURL(), Service: a.account,
+		TTL: a.config.Tokens.MaxStaleness, Size: a.config.Tokens.Cache,
+	})
+	strict := a.config.Pods.Unreachable == config.UnreachableError
+	return gateway.New(gateway.Options{
+		Services: []gateway.Service{
+			compute.Service(compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Log: a.log}),
+			network.Service(network.Deps{Store: a.store, Settle: a.settle}),
+			volume.Service(volume.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
+			image.Service(image.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
+			a.admin(o).Service(),
+		},
+		Verifier: verifier, AuthURL: a.account.AuthURL(), Log: a.log, Metrics: a.metrics,
+		MaxBody: int64(a.config.Limits.Body), PublicURL: a.config.PublicURL,
+	})
+}
+
+// settle frees what a deleted server held, now rather than when its job runs:
+// clients delete a network right after the server.
+func (a *App) settle(ctx context.Context, serverID, podName string) error {
+	return a.reconciler.Ensure(ctx, store.Target{Kind: store.KindServer, ID: serverID, Pod: podName}, nil)
+}
+
+func (a *App) admin(o Options) *admin.Admin {
+	wires := make([]string, 0, len(a.config.Networks.PhysicalNetworks))
+	for name := range a.config.Networks.PhysicalNetworks {
+		wires = append(wires, name)
+	}
+	return admin.New(admin.Options{
+		Store: a.store, Fleet: a.fleet, Jobs: a.jobs, Region: a.config.Region, PublicURL: a.config.PublicURL,
+		Account: a.account, Credentials: a.credentials(o.Getenv), PhysicalNetworks: wires, Version: o.Version,
+	})
+}
