@@ -3,12 +3,14 @@ package store
 import "context"
 
 // releaseTx frees what was held for a thing until the last pod that had it let
-// go: a port's addresses and MAC, a network's segment. A thing that has only
+// go: a port's addresses and MAC, a network's segment, a server's ports. A thing that has only
 // left the pods, and lives on here, keeps them. Forget calls it with the last
 // mapping; a delete without mappings does so itself.
 func releaseTx(ctx context.Context, tx *Tx, kind, id string) error {
 	var held []string
 	switch kind {
+	case KindServer:
+		return releaseServer(ctx, tx, id)
 	case KindPort:
 		held = []string{
 			`DELETE FROM addresses WHERE port_id = ? AND NOT EXISTS (SELECT 1 FROM ports WHERE id = ?)`,
@@ -23,4 +25,22 @@ func releaseTx(ctx context.Context, tx *Tx, kind, id string) error {
 		}
 	}
 	return nil
+}
+
+// releaseServer ends what the ports of a server that is gone had to do with it:
+// those made for it go, the user's own leave the pod.
+func releaseServer(ctx context.Context, tx *Tx, id string) error {
+	ports, err := list(ctx, tx, scanString, `SELECT id FROM ports WHERE device_id = ? ORDER BY id`+tx.forUpdate(), id)
+	if err != nil {
+		return err
+	}
+	if err := deleteAutoPortsTx(ctx, tx, ports); err != nil {
+		return err
+	}
+	for _, port := range ports {
+		if _, err := unwantTx(ctx, tx, KindPort, port); err != nil {
+			return err
+		}
+	}
+	return attachPortsTx(ctx, tx, ports, "", "")
 }
