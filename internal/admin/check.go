@@ -49,7 +49,7 @@ type facts struct {
 	zones     []string
 	zonesErr  error
 	computes  []computeHost
-	computErr error
+	computesErr error
 	agents    []agent
 	agentsErr error
 	exts      []string
@@ -104,7 +104,7 @@ func (a *Admin) ask(ctx context.Context, row store.Pod) facts {
 
 	var wg sync.WaitGroup
 	wg.Go(func() { f.zones, f.zonesErr = zoneNames(ctx, client) })
-	wg.Go(func() { f.computes, f.computErr = computeHosts(ctx, client) })
+	wg.Go(func() { f.computes, f.computesErr = computeHosts(ctx, client) })
 	wg.Go(func() { f.agents, f.agentsErr = networkAgents(ctx, client) })
 	wg.Go(func() { f.exts, f.extsErr = extensions(ctx, client) })
 	wg.Wait()

@@ -101,7 +101,7 @@ func judgeRegion(row store.Pod, f facts) []Finding {
 	case !slices.Contains(f.regions, row.Region):
 		return []Finding{{LevelError, what,
 			fmt.Sprintf("Keystone has no region %s; it has %s", row.Region, orNothing(f.regions)),
-			"remove the pod and add it with the region that its endpoints have (capitals count)"}}
+			"tricircle pod set " + row.Name + " --region REGION (capitals count)"}}
 	}
 	return []Finding{{LevelOK, what, "Keystone has region " + row.Region, ""}}
 }
@@ -170,12 +170,15 @@ func judgeZone(row store.Pod, f facts) []Finding {
 
 func judgeComputes(f facts) []Finding {
 	const what = "compute hosts"
-	if fault.Is(f.computErr, fault.Forbidden) {
+	if fault.Is(f.computesErr, fault.Forbidden) && !slices.Contains(f.roles, "admin") {
+		return nil // said already
+	}
+	if fault.Is(f.computesErr, fault.Forbidden) {
 		return []Finding{{LevelError, "role", "Nova does not let the account list its hosts: it is no admin there",
 			"openstack role add --user USER --project PROJECT admin"}}
 	}
-	if f.computErr != nil {
-		return []Finding{{LevelWarn, what, "cannot list the hosts: " + said(f.computErr), ""}}
+	if f.computesErr != nil {
+		return []Finding{{LevelWarn, what, "cannot list the hosts: " + said(f.computesErr), ""}}
 	}
 	var down []string
 	for _, h := range f.computes {

@@ -87,14 +87,14 @@ func TestJudge(t *testing.T) {
 				"openstack role add --user USER --project PROJECT admin"}}},
 		{name: "no such region", spoil: func(p *store.Pod, _ *facts) { p.Region = "pod1" },
 			want: []Finding{{LevelError, "region", "Keystone has no region pod1; it has Pod1, RegionOne",
-				"remove the pod and add it with the region that its endpoints have (capitals count)"}}},
+				"tricircle pod set pod1 --region REGION (capitals count)"}}},
 		{name: "endpoint missing", spoil: func(_ *store.Pod, f *facts) {
 			f.services[pod.Image] = reached{endpointErr: unavailable("the catalog has no public endpoint for image in region Pod1")}
 		}, want: []Finding{{LevelError, "image endpoint", "the catalog has no public endpoint for image in region Pod1",
 			"openstack endpoint create --region Pod1 image public URL"}}},
 		{name: "compute down", spoil: func(_ *store.Pod, f *facts) {
 			f.services[pod.Compute] = reached{url: "http://pod1:8774", err: &fault.Error{Kind: fault.Unavailable, Pod: "pod1", Message: "connection refused"}}
-			f.zonesErr, f.computErr = unavailable("x"), unavailable("x")
+			f.zonesErr, f.computesErr = unavailable("x"), unavailable("x")
 		}, want: []Finding{{LevelError, "compute endpoint", "no good answer from http://pod1:8774: connection refused",
 			"see that the service runs and that the Tricircle server can reach that address"}}},
 		{name: "token refused", spoil: func(_ *store.Pod, f *facts) {
@@ -107,7 +107,7 @@ func TestJudge(t *testing.T) {
 			"upgrade the service when you can"}}},
 		{name: "no such pod zone", spoil: func(p *store.Pod, _ *facts) { p.PodZone = "nva" },
 			want: []Finding{{LevelError, "pod zone", "the pod has no availability zone nva; it has internal, nova", "tricircle pod set pod1 --pod-zone ZONE"}}},
-		{name: "not admin for Nova", spoil: func(_ *store.Pod, f *facts) { f.computErr = fault.New(fault.Forbidden, "", "no") },
+		{name: "not admin for Nova", spoil: func(_ *store.Pod, f *facts) { f.computesErr = fault.New(fault.Forbidden, "", "no") },
 			want: []Finding{{LevelError, "role", "Nova does not let the account list its hosts: it is no admin there",
 				"openstack role add --user USER --project PROJECT admin"}}},
 		{name: "hosts down", spoil: func(_ *store.Pod, f *facts) {
@@ -156,7 +156,7 @@ func TestJudge(t *testing.T) {
 		}},
 		{name: "questions not answered", spoil: func(_ *store.Pod, f *facts) {
 			err := unavailable("busy")
-			f.regionErr, f.zonesErr, f.computErr, f.extsErr, f.agentsErr = err, err, err, err, err
+			f.regionErr, f.zonesErr, f.computesErr, f.extsErr, f.agentsErr = err, err, err, err, err
 		}, want: []Finding{
 			{LevelWarn, "region", "cannot list Keystone's regions: busy", ""},
 			{LevelWarn, "pod zone", "cannot list the pod's availability zones: busy", ""},

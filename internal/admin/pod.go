@@ -221,7 +221,7 @@ func (a *Admin) validate(row *store.Pod) error {
 		return nil
 	}
 	if _, err := a.Credentials(row.Cloud); err != nil {
-		return &fault.Error{Kind: fault.Invalid, Message: "the server cannot read the credentials " + row.Cloud, Err: err}
+		return fault.New(fault.Invalid, "", "the server %v", err) // "cannot load the credentials …"
 	}
 	return nil
 }

@@ -36,6 +36,10 @@ func (s *session) print(value any, g grid) error {
 	case "yaml":
 		return writeYAML(s.stdout, value)
 	}
+	if len(g.rows) == 0 {
+		fmt.Fprintln(s.stderr, "(none)")
+		return nil
+	}
 	writeTable(s.stdout, g)
 	return nil
 }
@@ -61,9 +65,17 @@ func writeYAML(w io.Writer, value any) error {
 	return err
 }
 
+// maxCell is the width at which a cell's text is folded.
+const maxCell = 90
+
 // writeTable draws the table as the openstack client does.
 func writeTable(w io.Writer, g grid) {
 	t := table.NewWriter()
+	var columns []table.ColumnConfig
+	for i := range g.header {
+		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: maxCell, WidthMaxEnforcer: text.WrapSoft})
+	}
+	t.SetColumnConfigs(columns)
 	style := table.StyleDefault
 	style.Format.Header = text.FormatDefault
 	t.SetStyle(style)

@@ -25,6 +25,17 @@ const (
 // errNoCredentials says that we do not know as whom to log in.
 var errNoCredentials = errors.New("no credentials are given")
 
+// refusedLogin is Keystone's no, in words for the user: also pod.ErrCredentials.
+type refusedLogin struct{ who string }
+
+func (e refusedLogin) Error() string      { return "Keystone refuses the login as " + e.who }
+func (refusedLogin) Is(target error) bool { return target == pod.ErrCredentials }
+
+// badCredentials are some that cannot be read: also errNoCredentials.
+type badCredentials struct{ error }
+
+func (badCredentials) Is(target error) bool { return target == errNoCredentials }
+
 // session holds the global flags, and logs in when a command needs the server.
 type session struct {
 	getenv         func(string) string
@@ -69,6 +80,9 @@ func (s *session) connect(ctx context.Context) (*client.Client, error) {
 	}
 	account := pod.NewAccount(o)
 	token, err := account.Token(ctx)
+	if errors.Is(err, pod.ErrCredentials) {
+		return nil, refusedLogin{account.String()}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +100,7 @@ func (s *session) credentials() (pod.AccountOptions, error) {
 	}
 	o, err := pod.LoadCredentials(ref, pod.Sources{Getenv: s.getenv})
 	if err != nil {
-		return o, errors.Join(err, errNoCredentials)
+		return o, badCredentials{err}
 	}
 	return o, nil
 }

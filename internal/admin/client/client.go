@@ -31,12 +31,12 @@ type Client struct {
 type Error struct {
 	Status    int
 	Message   string
-	RequestID string // empty when something else than Tricircle answered
+	RequestID string
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// AwayError says that nobody answered at the endpoint.
+// AwayError says that no Tricircle answered at the endpoint.
 type AwayError struct {
 	Endpoint string
 	Err      error
@@ -193,7 +193,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		return nil
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxReply)).Decode(out); err != nil {
-		return fmt.Errorf("%s does not answer in JSON: is that Tricircle? %w", c.Endpoint, err)
+		return &AwayError{c.Endpoint, fmt.Errorf("the answer is not Tricircle's: %w", err)}
 	}
 	return nil
 }
@@ -206,6 +206,8 @@ func withoutURL(err error) error {
 	return err
 }
 
+// refusal is the API's error. An error page of something else, such as a proxy or
+// another service at a wrong address, means that Tricircle did not answer.
 func (c *Client) refusal(resp *http.Response) error {
 	var body struct {
 		Error struct {
@@ -214,11 +216,8 @@ func (c *Client) refusal(resp *http.Response) error {
 		}
 	}
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply)) // half a message is better than none
-	e := &Error{Status: resp.StatusCode}
-	if json.Unmarshal(raw, &body) == nil && body.Error.Message != "" {
-		e.Message, e.RequestID = body.Error.Message, body.Error.RequestID
-		return e
+	if json.Unmarshal(raw, &body) != nil || body.Error.Message == "" {
+		return &AwayError{c.Endpoint, fmt.Errorf("something else answers there: %s", resp.Status)}
 	}
-	e.Message = fmt.Sprintf("%s answers %s: is that Tricircle?", c.Endpoint, resp.Status)
-	return e
+	return &Error{Status: resp.StatusCode, Message: body.Error.Message, RequestID: body.Error.RequestID}
 }
