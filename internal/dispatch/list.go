@@ -39,8 +39,11 @@ type List struct {
 	SortQuery func([]Key) url.Values
 
 	Limit    int    // rows to give; 0: all
+	Skip     int    // rows to leave out after the marker
 	PageSize int    // the most to ask of a pod at once; default 1000
 	Marker   string // the ID after which to begin
+	// NoMarker is the error for a marker that nobody knows; nil: Nova's 400.
+	NoMarker func(id string) error
 
 	// Unique lists show an ID once although several pods have it (images): the
 	// row of the first pod by name. All pods are read whole for that.
@@ -205,10 +208,11 @@ func (l *listing) firstSize(pods int) int {
 	if l.Limit <= 0 || l.Unique || pods == 0 {
 		return l.PageSize
 	}
+	wanted := l.Limit + l.Skip
 	if pods == 1 {
-		return min(l.Limit, l.PageSize)
+		return min(wanted, l.PageSize)
 	}
-	return min(max(2*l.Limit/pods, 20), l.Limit, l.PageSize)
+	return min(max(2*wanted/pods, 20), wanted, l.PageSize)
 }
 
 // judge decides whether the pods' first answers make a list.
@@ -242,11 +246,20 @@ func (l *listing) judge() error {
 	case answered || len(l.sources) == 0:
 		return nil
 	case refused != nil:
-		return refused
+		all := *refused
+		all.Pod = "" // it is the request that is wrong, not one pod's matter
+		return &all
 	case l.Placeholder != nil && !l.Strict:
 		return nil
 	}
 	return l.unavailable(troubles)
+}
+
+func (l *listing) noMarker() error {
+	if l.NoMarker != nil {
+		return l.NoMarker(l.Marker)
+	}
+	return fault.New(fault.Invalid, "", "marker [%s] not found", l.Marker)
 }
 
 func (l *listing) unavailable(troubles []Trouble) error {

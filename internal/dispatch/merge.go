@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/tricircle/tricircle/internal/fault"
 )
 
 // merge takes rows from the sources in order.
@@ -18,6 +16,7 @@ type merge struct {
 	last    *source   // took part last; its next row is not in the heap yet
 	place   position  // of the last row
 	count   int
+	skipped int
 	zones   map[string]string
 }
 
@@ -63,7 +62,7 @@ func (l *listing) unite() (*source, error) {
 	}
 	i := slices.IndexFunc(one.rows, func(r row) bool { return r.id == l.Marker })
 	if i < 0 {
-		return nil, fault.New(fault.Invalid, "", "marker [%s] not found", l.Marker)
+		return nil, l.noMarker()
 	}
 	one.rows = one.rows[i+1:]
 	return one, nil
@@ -98,6 +97,10 @@ func (m *merge) write(buf *bytes.Buffer, s *source) {
 	l := m.listing
 	r := s.take()
 	from := l.sources[r.pod]
+	if m.skipped < l.Skip {
+		m.skipped++
+		return
+	}
 	if m.count > 0 {
 		buf.WriteString(", ")
 	}

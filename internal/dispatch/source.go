@@ -183,16 +183,7 @@ func (s *source) fail(ctx context.Context, err error) {
 	if l.Placeholder == nil || l.Kind == "" {
 		return
 	}
-	project := l.By.ProjectID
-	if l.AllProjects {
-		project = ""
-	}
-	entries, err := l.d.Index.ListEntries(ctx, store.EntryQuery{Kind: l.Kind, Pod: s.name, ProjectID: project})
-	if err != nil {
-		l.d.Log.Error("cannot read the index", "pod", s.name, "error", err)
-		return
-	}
-	for _, e := range entries {
+	for _, e := range l.known(ctx, s.name) {
 		// A row that went out may have another place by the index's account.
 		if e.ID == s.taken.id || slices.Contains(s.shown, e.ID) {
 			continue
@@ -219,9 +210,8 @@ func (l *listing) locate(ctx context.Context) error {
 		l.after = p
 		return nil
 	}
-	missing := fault.New(fault.Invalid, "", "marker [%s] not found", l.Marker)
 	if l.Kind == "" {
-		return missing
+		return l.noMarker()
 	}
 	found, err := l.d.find(ctx, l.By, l.Kind, l.Marker)
 	switch {
@@ -235,7 +225,7 @@ func (l *listing) locate(ctx context.Context) error {
 			return nil
 		}
 		if fault.Is(err, fault.NotFound) {
-			return missing
+			return l.noMarker()
 		}
 	}
 	return err
@@ -267,11 +257,7 @@ func (l *listing) indexed(ctx context.Context, podName string) []string {
 	if l.Kind == "" || len(l.order.keys) == 0 || l.order.keys[0].Type != Time || l.order.keys[0].Field == nil {
 		return nil
 	}
-	entries, err := l.d.Index.ListEntries(ctx, store.EntryQuery{Kind: l.Kind, Pod: podName, ProjectID: l.By.ProjectID})
-	if err != nil {
-		l.d.Log.Error("cannot read the index", "pod", podName, "error", err)
-		return nil
-	}
+	entries := l.known(ctx, podName)
 	place, first := l.after.keys[0], l.order.keys[0]
 	before := func(e store.Entry) bool {
 		v := first.ofEntry(e)
@@ -296,4 +282,18 @@ func (l *listing) indexed(ctx context.Context, podName string) []string {
 		}
 	}
 	return ids
+}
+
+// known is what the index has of the pod for this caller, the newest first.
+func (l *listing) known(ctx context.Context, podName string) []store.Entry {
+	project := l.By.ProjectID
+	if l.AllProjects {
+		project = ""
+	}
+	entries, err := l.d.Index.ListEntries(ctx, store.EntryQuery{Kind: l.Kind, Pod: podName, ProjectID: project})
+	if err != nil {
+		l.d.Log.Error("cannot read the index", "pod", podName, "error", err)
+		return nil
+	}
+	return entries
 }

@@ -1,0 +1,49 @@
+package gateway
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tricircle/tricircle/internal/dispatch"
+)
+
+// UnreachableHeader names the pods that are missing in an answer.
+const UnreachableHeader = "X-Tricircle-Unreachable-Pods"
+
+// MergedList is the reply that sends a merged list.
+func MergedList(result *dispatch.Result) *Reply {
+	reply := &Reply{Header: http.Header{}, Write: func(w io.Writer) error {
+		_, err := result.WriteTo(w)
+		return err
+	}}
+	if names := result.Unreachable(); names != "" {
+		reply.Header.Set(UnreachableHeader, names)
+	}
+	return reply
+}
+
+// SetField replaces the value of a member that is there and not null, and leaves
+// every other byte of the document as it is.
+func SetField(doc []byte, path, value string) []byte {
+	found := gjson.GetBytes(doc, path)
+	if found.Type == gjson.Null || found.Index == 0 {
+		return doc
+	}
+	quoted := Quote(value)
+	out := make([]byte, 0, len(doc)+len(quoted))
+	out = append(out, doc[:found.Index]...)
+	out = append(out, quoted...)
+	return append(out, doc[found.Index+len(found.Raw):]...)
+}
+
+// Quote is the string as JSON.
+func Quote(s string) []byte {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return quoted
+}
