@@ -110,12 +110,15 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Caller, error) {
 		return Caller{}, errRefused()
 	}
 	key := fingerprint(sha256.Sum256([]byte(token)))
-	if f, ok := v.known.GetIfPresent(key); ok && v.options.Now().Before(f.until) {
+	if f, ok := v.recall(key); ok {
 		return f.result(token)
 	}
 	// The call is nobody's in particular: if the first of those who wait goes away,
 	// the others still get its answer.
 	answer := v.flight.DoChan(string(key[:]), func() (any, error) {
+		if f, ok := v.recall(key); ok { // found while this one came here
+			return f, nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
 		f, err := v.ask(ctx, token)
@@ -137,6 +140,11 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Caller, error) {
 			Err:     context.Cause(ctx),
 		}
 	}
+}
+
+func (v *Verifier) recall(key fingerprint) (finding, bool) {
+	f, ok := v.known.GetIfPresent(key)
+	return f, ok && v.options.Now().Before(f.until)
 }
 
 // Forget makes the next Verify ask Keystone: somebody else refused the token.

@@ -172,16 +172,20 @@ func (a *Account) session(ctx context.Context) (*session, error) {
 		}
 		return nil, refusal
 	case s != nil && s.validAt(now):
-		a.renew()
+		a.renew(s)
 		return s, nil
 	}
-	return a.wait(ctx, a.renew())
+	return a.wait(ctx, a.renew(s))
 }
 
-// renew starts a login unless one is under way. The login has its own deadline: a
-// caller who goes away does not fail it for the others.
-func (a *Account) renew() <-chan singleflight.Result {
+// renew starts a login to replace seen, unless one is under way or has just been
+// made. The login has its own deadline: a caller who goes away does not fail it for
+// the others.
+func (a *Account) renew(seen *session) <-chan singleflight.Result {
 	return a.flight.DoChan("login", func() (any, error) {
+		if s, err := a.renewed(seen); s != nil || err != nil {
+			return s, err
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), loginTimeout)
 		defer cancel()
 		s, err := a.login(ctx)
@@ -195,6 +199,20 @@ func (a *Account) renew() <-chan singleflight.Result {
 		}
 		return s, err
 	})
+}
+
+// renewed is the outcome of a login that ended since the caller saw seen.
+func (a *Account) renewed(seen *session) (*session, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.options.Now()
+	if a.current != nil && a.current != seen && a.current.validAt(now) {
+		return a.current, nil
+	}
+	if a.refusal != nil && now.Sub(a.refused) < refusedFor {
+		return nil, a.refusal
+	}
+	return nil, nil
 }
 
 func (a *Account) wait(ctx context.Context, login <-chan singleflight.Result) (*session, error) {

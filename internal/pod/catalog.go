@@ -58,7 +58,7 @@ func (a *Account) Endpoint(ctx context.Context, service Service, region, iface s
 	found := s.catalog.find(service, region, iface)
 	if a.lookAgain(s, found == "") {
 		// A failure is no harm where the old catalog has an answer.
-		if fresh, err := a.wait(ctx, a.renew()); err == nil {
+		if fresh, err := a.wait(ctx, a.renew(s)); err == nil {
 			found = fresh.catalog.find(service, region, iface)
 		}
 	}

@@ -61,6 +61,9 @@ func (a *Account) post(ctx context.Context, url string, body []byte) (*http.Resp
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", userAgent)
+	// A login may be sent again where Keystone just closed an idle connection: an
+	// empty key says so to net/http and is not sent.
+	req.Header["Idempotency-Key"] = []string{}
 	return a.options.HTTP.Do(req)
 }
 
