@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/store"
 )
@@ -78,8 +79,8 @@ func newWorld(s *store.Store) *world {
 func (w *world) Ensure(ctx context.Context, t store.Target, done complete) error {
 	for {
 		m, err := w.store.FindMapping(ctx, t)
-		if err != nil {
-			m.Generation = 0
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
 		}
 		w.mu.Lock()
 		w.runs++
@@ -88,14 +89,27 @@ func (w *world) Ensure(ctx context.Context, t store.Target, done complete) error
 		if err := w.apply(t, run); err != nil {
 			return err
 		}
-		w.mu.Lock()
-		w.has[t] = m.Generation
-		w.mu.Unlock()
+		if err := w.set(ctx, t, &m); err != nil {
+			return err
+		}
 		current, err := w.store.Observe(ctx, t, m.Generation, func(tx *store.Tx) error { return done(ctx, tx) })
 		if err != nil || current {
 			return err
 		}
 	}
+}
+
+// set does in the pod what the mapping wants.
+func (w *world) set(ctx context.Context, t store.Target, m *store.Mapping) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if m.Wanted {
+		w.has[t] = m.Generation
+		return nil
+	}
+	delete(w.has, t)
+	m.Generation = 0
+	return w.store.Forget(ctx, t)
 }
 
 func (w *world) Runs() int {

@@ -24,8 +24,8 @@ func TestNoChangeIsLost(t *testing.T) {
 		fails  int // one run of so many; 0 for none
 		writes int
 	}{
-		{"all runs succeed", 0, 1000},
-		{"some runs fail", 20, 400},
+		{"all runs succeed", 0, 600},
+		{"some runs fail", 20, 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
