@@ -200,7 +200,7 @@ func (a *api) attach(ctx context.Context, by identity.Caller, r *gateway.Request
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.CreateTimeout)
 	defer cancel()
-	p, err := a.portToAttach(ctx, by, id, wish, address)
+	p, err := a.portToAttach(ctx, by, device{id, topology.OwnerCompute + a.Fleet.ZoneOf(at)}, wish, address)
 	if err != nil {
 		return nil, err
 	}
@@ -231,11 +231,16 @@ func (a *api) ownServer(ctx context.Context, by identity.Caller, r *gateway.Requ
 	return at, n.Err
 }
 
+// device is what a port serves, as the port says it.
+type device struct{ id, owner string }
+
 // portToAttach is the port named, or a new one on the network named, or on the
 // only one there is. It carries the server's ID from the start, so that it goes
 // with the server whatever happens on the way.
-func (a *api) portToAttach(ctx context.Context, by identity.Caller, serverID string, wish interfaceWish, address netip.Addr) (topology.Port, error) {
-	owner := topology.OwnerCompute
+func (a *api) portToAttach(ctx context.Context, by identity.Caller, to device, wish interfaceWish, address netip.Addr) (topology.Port, error) {
+	if by.ProjectID == "" {
+		return topology.Port{}, fault.New(fault.Forbidden, "", "Policy doesn't allow os_compute_api:os-attach-interfaces:create to be performed.")
+	}
 	if wish.PortID != "" {
 		p, err := a.usablePort(ctx, by, wish.PortID)
 		if err != nil {
@@ -245,7 +250,7 @@ func (a *api) portToAttach(ctx context.Context, by identity.Caller, serverID str
 			if p.DeviceID != "" {
 				return fault.New(fault.Conflict, "PortInUse", "Port %s is still in use.", p.ID)
 			}
-			p.DeviceID, p.DeviceOwner = serverID, owner
+			p.DeviceID, p.DeviceOwner = to.id, to.owner
 			return nil
 		})
 	}
@@ -264,7 +269,7 @@ func (a *api) portToAttach(ctx context.Context, by identity.Caller, serverID str
 	if err != nil {
 		return topology.Port{}, err
 	}
-	specs[0].DeviceID, specs[0].DeviceOwner = serverID, owner
+	specs[0].DeviceID, specs[0].DeviceOwner = to.id, to.owner
 	made, err := a.Store.CreatePorts(ctx, specs)
 	if err != nil {
 		return topology.Port{}, a.portFault(ctx, err, specs)

@@ -59,10 +59,13 @@ func (a *api) plan(ctx context.Context, j *job) error {
 	if (j.wish.Zone.Host != "" || j.wish.Zone.Node != "") && !j.by.IsAdmin() {
 		return fault.New(fault.Forbidden, "", "Policy doesn't allow os_compute_api:servers:create:forced_host to be performed.")
 	}
+	if j.by.ProjectID == "" {
+		return fault.New(fault.Forbidden, "", "Policy doesn't allow os_compute_api:servers:create to be performed.")
+	}
 	if err := a.checkZone(ctx, j.wish.Zone.Name); err != nil {
 		return err
 	}
-	need := fleet.Need{Zone: j.wish.Zone.Name, ImageID: j.wish.ImageID, FlavorID: j.wish.FlavorID}
+	need := fleet.Need{Zone: j.wish.Zone.Name, FlavorID: j.wish.FlavorID}
 	var err error
 	if j.groups, err = a.resolveGroups(ctx, j.by, j.wish.Groups); err != nil {
 		return err
@@ -76,6 +79,7 @@ func (a *api) plan(ctx context.Context, j *job) error {
 	if need.PodOnly, need.Why, err = a.tied(ctx, j); err != nil {
 		return err
 	}
+	need.ImageID = j.wish.ImageID
 	if j.pod, err = a.Fleet.Choose(ctx, j.by, need); err != nil {
 		return err
 	}
@@ -321,7 +325,7 @@ func (a *api) reserved(ctx context.Context, j *job, in store.Intent) (string, er
 // was asked for none.
 func (a *api) created(j *job, id string, n answer) *gateway.Reply {
 	v := a.viewOf(j.request, n.Pod)
-	header := http.Header{}
+	header := http.Header{"X-Tricircle-Pod": {n.Pod}}
 	if gjson.GetBytes(n.Body, "server").Exists() {
 		header.Set("Location", v.root("self")+"/servers/"+id)
 	}

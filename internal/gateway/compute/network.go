@@ -244,8 +244,9 @@ func (a *api) portFault(ctx context.Context, err error, specs []topology.PortSpe
 		return fault.New(fault.Invalid, "", "%s", f.Message)
 	case "IpAddressGenerationFailure":
 		return fault.New(fault.Invalid, "", "No fixed IP addresses available for network: %s", networksOf(specs))
-	case "PortInUse":
-		return fault.New(fault.Conflict, "", "%s", f.Message)
+	}
+	if f.Kind == fault.NotFound { // gone since it was looked up
+		return fault.New(fault.Invalid, "", "%s", f.Message)
 	}
 	if f.Kind == fault.OverQuota {
 		return fault.New(fault.Forbidden, "", "Maximum number of ports exceeded")

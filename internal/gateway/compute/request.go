@@ -191,6 +191,9 @@ func (c *creation) readCounts() error {
 	if raw, ok := c.server["return_reservation_id"]; ok {
 		c.Reserve = truth(raw)
 	}
+	if _, ok := c.server["hostname"]; ok && c.Max > 1 {
+		return fault.New(fault.Invalid, "", "Unable to allocate a single hostname to multiple instances")
+	}
 	if c.Reserve && c.Max > 1 {
 		return fault.New(fault.Invalid, "", "return_reservation_id with max_count %d: servers of one request have a reservation each in this region; leave it out", c.Max)
 	}

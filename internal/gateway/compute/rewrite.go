@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -185,4 +186,13 @@ func withoutMark(metadata gjson.Result) string {
 	return b.String()
 }
 
-func quote(s string) string { return string(gjson.AppendJSONString(nil, s)) }
+// quote writes a JSON string. Nova does not escape what HTML would.
+func quote(s string) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		panic(err) // a string always encodes
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -122,6 +122,8 @@ func (a *api) act(ctx context.Context, by identity.Caller, r *gateway.Request) (
 		return a.changeGroups(ctx, by, r, podName, name)
 	case "addFixedIp", "removeFixedIp":
 		return nil, fault.New(fault.Refused, "", "%s is not offered in this region: the addresses of a port are changed in the Network API, and interfaces by os-interface.", name)
+	case "createImage", "createBackup":
+		return a.snapshot(ctx, by, r, podName)
 	case "forceDelete", "restore":
 		return a.deleteOrRestore(ctx, by, r, podName, name)
 	}
@@ -145,6 +147,19 @@ func (a *api) rebuild(ctx context.Context, by identity.Caller, r *gateway.Reques
 		return nil, err
 	}
 	return a.rewritten(ctx, by, r, podName, serverReply)
+}
+
+// snapshot makes an image in the pod's own Glance. Nova tells where in Location,
+// by Glance's address: that has to be ours.
+func (a *api) snapshot(ctx context.Context, by identity.Caller, r *gateway.Request, podName string) (*gateway.Reply, error) {
+	reply, err := a.pass(ctx, by, r, podName)
+	if err != nil {
+		return nil, err
+	}
+	if location := reply.Header.Get("Location"); location != "" {
+		reply.Header.Set("Location", r.HostURL()+"/image/v2/images/"+lastSegment(location))
+	}
+	return reply, nil
 }
 
 // deleteOrRestore keeps our idea of whether the server is wanted in step.

@@ -2,7 +2,9 @@ package compute
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/store"
 )
 
 // minVersion is what Nova assumes when a request names no version, and the
@@ -29,30 +32,24 @@ type window struct {
 	fleet *fleet.Fleet
 	now   func() time.Time
 
-	mu     sync.Mutex
-	max    map[string]gateway.Microversion // by pod
-	asked  time.Time
-	expire time.Time
+	mu         sync.Mutex
+	max        map[string]gateway.Microversion // by pod
+	asked      time.Time
+	refreshing bool
 }
 
-// get is the current window. Readers of a fresh one do not wait for pods.
+// get is the current window. One request at a time refreshes it; the others go on
+// with what was known, once something is.
 func (w *window) get(ctx context.Context) (gateway.Window, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	pods, err := w.fleet.Pods(ctx)
 	if err != nil {
 		return gateway.Window{}, err
 	}
-	known := 0
-	for _, p := range pods {
-		if _, ok := w.max[p.Name]; ok {
-			known++
-		}
+	if known, mine := w.claim(pods); mine {
+		w.learn(w.ask(ctx, known))
 	}
-	now := w.now()
-	if !now.Before(w.expire) || known < len(pods) && now.Sub(w.asked) > windowRetry {
-		w.refresh(ctx)
-	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	lowest, found := gateway.Microversion{}, false
 	for _, p := range pods {
 		if v, ok := w.max[p.Name]; ok && (!found || v.Less(lowest)) {
@@ -65,16 +62,34 @@ func (w *window) get(ctx context.Context) (gateway.Window, error) {
 	return gateway.Window{Min: minVersion, Max: lowest}, nil
 }
 
-// refresh asks every pod. It outlives the request that happened to start it.
-func (w *window) refresh(ctx context.Context) {
+// claim reports whether the caller is to ask the pods, and what is known.
+func (w *window) claim(pods []store.Pod) (known map[string]gateway.Microversion, mine bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	missing := slices.ContainsFunc(pods, func(p store.Pod) bool { _, ok := w.max[p.Name]; return !ok })
+	age := w.now().Sub(w.asked)
+	stale := w.max == nil || age > windowAge || missing && age > windowRetry
+	if !stale || w.refreshing && len(w.max) > 0 {
+		return nil, false
+	}
+	w.refreshing = true
+	return maps.Clone(w.max), true
+}
+
+func (w *window) learn(fresh map[string]gateway.Microversion) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.max, w.asked, w.refreshing = fresh, w.now(), false
+}
+
+// ask asks every pod; what one does not answer stands as known. It outlives the
+// request that happened to start it.
+func (w *window) ask(ctx context.Context, known map[string]gateway.Microversion) map[string]gateway.Microversion {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), windowTimeout)
 	defer cancel()
-	w.asked, w.expire = w.now(), w.now().Add(windowAge)
-	fresh := map[string]gateway.Microversion{}
-	for name, v := range w.max {
-		fresh[name] = v
-	}
 	var mu sync.Mutex
+	fresh := map[string]gateway.Microversion{}
+	maps.Copy(fresh, known)
 	eachPod(ctx, w.fleet, func(name string, c *pod.Client) {
 		var list struct {
 			Versions []struct {
@@ -83,7 +98,7 @@ func (w *window) refresh(ctx context.Context) {
 			} `json:"versions"`
 		}
 		if c.JSON(ctx, pod.Request{Service: pod.Compute, Method: http.MethodGet, Path: "//", Timeout: windowTimeout, Op: "list versions"}, nil, &list) != nil {
-			return // what it said before stands
+			return
 		}
 		for _, v := range list.Versions {
 			if highest, ok := gateway.ParseMicroversion(v.Version); ok && v.ID == "v2.1" {
@@ -93,7 +108,7 @@ func (w *window) refresh(ctx context.Context) {
 			}
 		}
 	})
-	w.max = fresh
+	return fresh
 }
 
 // versions is "GET /compute/": the list of API versions.

@@ -3,6 +3,8 @@ package compute
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/tidwall/gjson"
@@ -39,6 +41,14 @@ func (a *api) tied(ctx context.Context, j *job) (podName, why string, err error)
 			return "", "", err
 		}
 	}
+	if group := hint(j.wish.document, "group").Str; group != "" {
+		// A group that no pod knows is for the chosen pod to refuse.
+		if at := a.groupPod(ctx, j.by, group); at != "" {
+			if err := bind(at, "server group "+group+" is in pod "+at); err != nil {
+				return "", "", err
+			}
+		}
+	}
 	for _, id := range sameHosts(j.wish.document) {
 		at, err := a.serverPod(ctx, j.by, id)
 		if err != nil {
@@ -67,21 +77,38 @@ func (a *api) volumePod(ctx context.Context, by identity.Caller, v volumeWish) (
 	return at, err
 }
 
-// sameHosts are the servers of the scheduler hint that asks for their host.
+// hint is one of the scheduler's hints, under either of the names they have.
+func hint(document map[string]json.RawMessage, name string) gjson.Result {
+	for _, key := range []string{"os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"} {
+		if hints, ok := document[key]; ok {
+			return gjson.GetBytes(hints, name)
+		}
+	}
+	return gjson.Result{}
+}
+
+// sameHosts are the servers of the hint that asks for their host.
 func sameHosts(document map[string]json.RawMessage) []string {
 	var ids []string
-	for _, key := range []string{"os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"} {
-		hint := gjson.GetBytes(document[key], "same_host")
-		if hint.Type == gjson.String {
-			ids = append(ids, hint.Str)
-		}
-		for _, id := range hint.Array() {
-			if id.Type == gjson.String && !slices.Contains(ids, id.Str) {
-				ids = append(ids, id.Str)
-			}
+	for _, id := range hint(document, "same_host").Array() { // one string is an array too
+		if id.Type == gjson.String && !slices.Contains(ids, id.Str) {
+			ids = append(ids, id.Str)
 		}
 	}
 	return ids
+}
+
+// groupPod finds the pod that has the server group, for the caller's eyes.
+func (a *api) groupPod(ctx context.Context, by identity.Caller, id string) string {
+	answers, err := a.askAll(ctx, by, question{Method: http.MethodGet, Path: "/os-server-groups/" + url.PathEscape(id),
+		Version: minVersion, Op: "look for server group"})
+	if err != nil {
+		return ""
+	}
+	for _, n := range succeeded(answers) {
+		return n.Pod
+	}
+	return ""
 }
 
 // attachVolume is "POST /servers/{id}/os-volume_attachments": both must be in one
