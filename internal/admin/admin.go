@@ -17,6 +17,8 @@ type Queue interface {
 	List(ctx context.Context, q jobs.Query) ([]jobs.Job, error)
 	Show(ctx context.Context, id int64) (jobs.Job, error)
 	Retry(ctx context.Context, id int64) (jobs.Job, error)
+	// AddPod gives the pod workers at once; other replicas find it by themselves.
+	AddPod(name string) error
 }
 
 // Options are what New needs.

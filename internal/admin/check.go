@@ -40,20 +40,20 @@ const checkTimeout = 15 * time.Second
 // facts are what was learnt of a pod; judge turns them into findings. An error
 // means that the question was not answered.
 type facts struct {
-	loginErr  error
-	account   string // who we are there, without secrets
-	roles     []string
-	regions   []string
-	regionErr error
-	services  map[pod.Service]reached
-	zones     []string
-	zonesErr  error
-	computes  []computeHost
+	loginErr    error
+	account     string // who we are there, without secrets
+	roles       []string
+	regions     []string
+	regionErr   error
+	services    map[pod.Service]reached
+	zones       []string
+	zonesErr    error
+	computes    []computeHost
 	computesErr error
-	agents    []agent
-	agentsErr error
-	exts      []string
-	extsErr   error
+	agents      []agent
+	agentsErr   error
+	exts        []string
+	extsErr     error
 }
 
 // reached is what one service's endpoint answered.

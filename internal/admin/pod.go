@@ -118,6 +118,9 @@ func (a *Admin) AddPod(ctx context.Context, spec PodSpec) (Pod, error) {
 		return Pod{}, err
 	}
 	a.Fleet.Changed()
+	if err := a.Jobs.AddPod(row.Name); err != nil {
+		return Pod{}, err
+	}
 	return a.Pod(ctx, row.Name)
 }
 

@@ -206,8 +206,9 @@ func withoutURL(err error) error {
 	return err
 }
 
-// refusal is the API's error. An error page of something else, such as a proxy or
-// another service at a wrong address, means that Tricircle did not answer.
+// refusal is the API's error, which names the request. An error of something else,
+// such as a proxy or another service at a wrong address, means that Tricircle did
+// not answer.
 func (c *Client) refusal(resp *http.Response) error {
 	var body struct {
 		Error struct {
@@ -216,7 +217,7 @@ func (c *Client) refusal(resp *http.Response) error {
 		}
 	}
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply)) // half a message is better than none
-	if json.Unmarshal(raw, &body) != nil || body.Error.Message == "" {
+	if json.Unmarshal(raw, &body) != nil || body.Error.RequestID == "" {
 		return &AwayError{c.Endpoint, fmt.Errorf("something else answers there: %s", resp.Status)}
 	}
 	return &Error{Status: resp.StatusCode, Message: body.Error.Message, RequestID: body.Error.RequestID}
