@@ -249,28 +249,29 @@ func TestIntentIsLeftInPeace(t *testing.T) {
 // over.
 func TestTwoReplicas(t *testing.T) {
 	t.Parallel()
-	url := storetest.PostgresURL(t)
-	one, two := storetest.Open(t, store.Options{URL: url}), storetest.Open(t, store.Options{URL: url})
-	storetest.Pods(t, one, "pod1")
-	began, never := make(chan struct{}, 1), make(chan struct{})
-	t.Cleanup(func() { close(never) })
-	dying := newWorld(one)
-	dying.apply = func(store.Target, int) error { began <- struct{}{}; <-never; return errors.New("dead") }
-	// Nobody renews its lease: as good as dead while the job hangs.
-	r1 := prepare(t, jobs.Options{Store: one, Ensure: dying.Ensure, LeaseFor: time.Hour, SweepEvery: time.Hour})
-	if err := r1.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	dying.want(t, net1)
-	<-began
-	if _, err := one.WriteDB().Exec("UPDATE leases SET expires_at = 0"); err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(two)
-	start(t, jobs.Options{Store: two, Ensure: w.Ensure, LeaseFor: 300 * time.Millisecond})
-	eventually(t, "the other replica did it", func() bool { return w.stale(t) == 0 })
-	go func() { never <- struct{}{} }()
-	stop(t, r1)
+	storetest.OnPostgres(t, func(t *testing.T, url string) {
+		one, two := storetest.Open(t, store.Options{URL: url}), storetest.Open(t, store.Options{URL: url})
+		storetest.Pods(t, one, "pod1")
+		began, never := make(chan struct{}, 1), make(chan struct{})
+		t.Cleanup(func() { close(never) })
+		dying := newWorld(one)
+		dying.apply = func(store.Target, int) error { began <- struct{}{}; <-never; return errors.New("dead") }
+		// Nobody renews its lease: as good as dead while the job hangs.
+		r1 := prepare(t, jobs.Options{Store: one, Ensure: dying.Ensure, LeaseFor: time.Hour, SweepEvery: time.Hour})
+		if err := r1.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		dying.want(t, net1)
+		<-began
+		if _, err := one.WriteDB().Exec("UPDATE leases SET expires_at = 0"); err != nil {
+			t.Fatal(err)
+		}
+		w := newWorld(two)
+		start(t, jobs.Options{Store: two, Ensure: w.Ensure, LeaseFor: 300 * time.Millisecond})
+		eventually(t, "the other replica did it", func() bool { return w.stale(t) == 0 })
+		go func() { never <- struct{}{} }()
+		stop(t, r1)
+	})
 }
 
 // TestRestart stops a runner hard in the middle of a job; the next process on the

@@ -32,6 +32,13 @@ func EachURL(t *testing.T, f func(t *testing.T, url string)) {
 		t.Parallel()
 		f(t, SQLiteURL(t))
 	})
+	OnPostgres(t, f)
+}
+
+// OnPostgres runs f with the URL of an empty PostgreSQL database: for what only
+// several processes can do.
+func OnPostgres(t *testing.T, f func(t *testing.T, url string)) {
+	t.Helper()
 	if !withPostgres() {
 		return
 	}
