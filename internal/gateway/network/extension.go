@@ -1,0 +1,133 @@
+package network
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/identity"
+)
+
+// extension is one of Neutron's extensions that works here. Clients look here
+// for what they may use, so nothing else is in the list.
+type extension struct{ alias, name, description, updated string }
+
+var extensions = []extension{
+	{"allowed-address-pairs", "Allowed Address Pairs", "Provides allowed address pairs", "2013-07-23T10:00:00-00:00"},
+	{"availability_zone", "Availability Zone", "The availability zone extension.", "2015-01-01T10:00:00-00:00"},
+	{"availability_zone_filter", "Availability Zone Filter Extension", "Add filter parameters to AvailabilityZone resource", "2018-06-22T10:00:00-00:00"},
+	{"binding", "Port Binding", "Expose port bindings of a virtual port to external application", "2014-02-03T10:00:00-00:00"},
+	{"empty-string-filtering", "Empty String Filtering Extension", "Allow filtering by attributes with empty string value", "2018-05-01T10:00:00-00:00"},
+	{"filter-validation", "Filter parameters validation", "Provides validation on filter parameters.", "2018-07-04T10:00:00-00:00"},
+	{"ip-substring-filtering", "IP address substring filtering", "Provides IP address substring filtering when listing ports", "2017-11-28T09:00:00-00:00"},
+	{"net-mtu", "Network MTU", "Provides MTU attribute for a network resource.", "2015-03-25T10:00:00-00:00"},
+	{"net-mtu-writable", "Network MTU (writable)", "Provides a writable MTU attribute for a network resource.", "2017-07-12T00:00:00-00:00"},
+	{"network_availability_zone", "Network Availability Zone", "Availability zone support for network.", "2015-01-01T10:00:00-00:00"},
+	{"pagination", "Pagination support", "Extension that indicates that pagination is enabled.", "2016-06-12T00:00:00-00:00"},
+	{"port-security", "Port Security", "Provides port security", "2012-07-23T10:00:00-00:00"},
+	{"port-security-groups-filtering", "Port filtering on security groups", "Provides security groups filtering when listing ports", "2018-01-09T09:00:00-00:00"},
+	{"project-id", "project_id field enabled", "Extension that indicates that project_id field is enabled.", "2016-09-09T09:09:09-09:09"},
+	{"provider", "Provider Network", "Expose mapping of virtual networks to physical networks", "2012-09-07T10:00:00-00:00"},
+	{"quotas", "Quota management support", "Expose functions for quotas management per project", "2012-07-29T10:00:00-00:00"},
+	{"revision-if-match", "If-Match constraints based on revision_number", "Extension indicating that If-Match based on revision_number is supported.", "2016-12-11T00:00:00-00:00"},
+	{"security-group", "security-group", "The security groups extension.", "2012-10-05T10:00:00-00:00"},
+	{"security-groups-normalized-cidr", "Normalized CIDR field for security group rules", "Add new field with normalized remote_ip_prefix cidr in SG rule", "2020-07-28T10:00:00-00:00"},
+	{"sorting", "Sorting support", "Extension that indicates that sorting is enabled.", "2016-06-12T00:00:00-00:00"},
+	{"standard-attr-description", "standard-attr-description", "Extension to add descriptions to standard attributes", "2016-02-10T10:00:00-00:00"},
+	{"standard-attr-revisions", "Resource revision numbers", "This extension will display the revision number of neutron resources.", "2016-04-11T10:00:00-00:00"},
+	{"standard-attr-timestamp", "Resource timestamps", "Adds created_at and updated_at fields to all Neutron resources that have Neutron standard attributes.", "2016-09-12T10:00:00-00:00"},
+	{"stateful-security-group", "Stateful security group", "Indicates if the security group is stateful or not", "2019-11-26T09:00:00-00:00"},
+}
+
+func (e extension) view() map[string]any {
+	return map[string]any{"alias": e.alias, "name": e.name, "description": e.description, "updated": e.updated, "links": []string{}}
+}
+
+func listExtensions(context.Context, identity.Caller, *gateway.Request) (*gateway.Reply, error) {
+	all := make([]map[string]any, len(extensions))
+	for i, e := range extensions {
+		all[i] = e.view()
+	}
+	return gateway.JSON(http.StatusOK, map[string]any{"extensions": all}), nil
+}
+
+func showExtension(_ context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	for _, e := range extensions {
+		if e.alias == r.Param("alias") {
+			return gateway.JSON(http.StatusOK, map[string]any{"extension": e.view()}), nil
+		}
+	}
+	return nil, fault.New(fault.NotFound, "", "Extension with alias %s does not exist", r.Param("alias"))
+}
+
+// versions is the list of the API's versions, for clients without a token.
+func versions(_ context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	return gateway.JSON(http.StatusOK, map[string]any{"versions": []map[string]any{{
+		"id": "v2.0", "status": "CURRENT",
+		"links": []map[string]string{{"rel": "self", "href": r.PrefixURL() + "/v2.0/"}},
+	}}}), nil
+}
+
+// resources is what a client finds below /v2.0/.
+func resources(_ context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	var all []map[string]any
+	for _, name := range []string{"network", "subnet", "subnetpool", "port"} {
+		all = append(all, map[string]any{"name": name, "collection": name + "s",
+			"links": []map[string]string{{"rel": "self", "href": r.PrefixURL() + "/v2.0/" + name + "s"}}})
+	}
+	return gateway.JSON(http.StatusOK, map[string]any{"resources": all}), nil
+}
+
+// closed are the paths of Neutron that this region does not serve. Their
+// extensions are not in the list, so they answer as a Neutron without them.
+func closed() []gateway.Route {
+	var routes []gateway.Route
+	for _, c := range []struct{ paths, note string }{
+		{"routers floatingips floatingip-pools", "the region has no routers yet"},
+		{"address-groups address-scopes", "addresses are given out of subnets only"},
+		{"agents", "each pod has its own; ask it"},
+		{"auto-allocated-topology", "it needs routers"},
+		{"default-security-group-rules security-groups-default-statefulness", "newer than the pods"},
+		{"flavors service_profiles service-providers", "for routers, which the region does not have yet"},
+		{"local-ips local_ips ndp-proxies", "not in the pods' own Neutron"},
+		{"log metering vpn", "not in the pods' own Neutron"},
+		{"network-ip-availabilities", "not counted yet"},
+		{"network-segment-ranges network_segment_ranges segments", "segments are set in Tricircle's configuration"},
+		{"policies qos", "no policy would reach the pods yet"},
+		{"rbac-policies", "networks are shared with all or nobody"},
+		{"trunks", "a subport would have to follow its parent into the pod"},
+	} {
+		for path := range strings.SplitSeq(c.paths, " ") {
+			for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
+				for _, tail := range []string{"", "/*"} {
+					routes = append(routes, gateway.Route{Method: method, Pattern: "/" + path + tail,
+						Strategy: gateway.Refused, Note: c.note, Handle: absent})
+				}
+			}
+		}
+	}
+	return append(routes,
+		gateway.Route{Method: "GET", Pattern: "/subnetpools", Strategy: gateway.Central, Policy: "get_subnetpool", Handle: noPools,
+			Note: "part of every Neutron; there are none here"},
+		gateway.Route{Method: "GET", Pattern: "/subnetpools/{id}", Strategy: gateway.Central, Policy: "get_subnetpool", Handle: noPool},
+		gateway.Route{Method: "POST", Pattern: "/subnetpools", Strategy: gateway.Refused, Handle: refusedPool, Note: "subnets are made by prefix"},
+	)
+}
+
+func absent(context.Context, identity.Caller, *gateway.Request) (*gateway.Reply, error) {
+	return nil, fault.New(fault.NotFound, gateway.CodeNoRoute, "The resource could not be found.")
+}
+
+func noPools(context.Context, identity.Caller, *gateway.Request) (*gateway.Reply, error) {
+	return gateway.JSON(http.StatusOK, map[string]any{"subnetpools": []string{}}), nil
+}
+
+func noPool(_ context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	return nil, fault.New(fault.NotFound, "SubnetPoolNotFound", "Subnet pool %s could not be found.", r.Param("id"))
+}
+
+func refusedPool(context.Context, identity.Caller, *gateway.Request) (*gateway.Reply, error) {
+	return nil, fault.New(fault.Refused, "", "Subnet pools are not offered in this region: make subnets by prefix.")
+}

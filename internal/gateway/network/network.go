@@ -1,0 +1,179 @@
+package network
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/fleet"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+var networkAttributes = standard(
+	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
+	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
+	attribute{name: "status", filter: asIs, sort: true},
+	attribute{name: "subnets"},
+	attribute{name: "shared", read: readFlag, fallback: false, post: true, put: true, guard: onlyAdmin, filter: filterFlag},
+	attribute{name: "router:external", read: readFlag, fallback: false, post: true, put: true, guard: onlyAdmin, filter: filterFlag},
+	attribute{name: "mtu", read: readNonNegative, post: true, put: true, filter: filterNumber, sort: true},
+	attribute{name: "port_security_enabled", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag},
+	attribute{name: "availability_zone_hints", read: readTexts, post: true},
+	attribute{name: "availability_zones"},
+	attribute{name: "provider:network_type", read: readText(32), post: true, put: true, guard: onlyAdmin, see: admins, filter: asIs},
+	attribute{name: "provider:physical_network", read: readText(128), post: true, put: true, guard: onlyAdmin, see: admins, filter: asIs},
+	attribute{name: "provider:segmentation_id", read: readNumber, post: true, put: true, guard: onlyAdmin, see: admins, filter: filterNumber},
+)
+
+func (a *api) networks() *resource[topology.Network] {
+	return &resource[topology.Network]{
+		one: "network", many: "networks", attributes: networkAttributes, missing: topology.NoNetwork,
+		list: a.Store.ListNetworks,
+		find: a.Store.FindNetwork,
+		sees: func(_ context.Context, by identity.Caller, n *topology.Network) (bool, error) {
+			return mine(by, n.ProjectID) || n.Shared, nil
+		},
+		owns: func(_ context.Context, by identity.Caller, n *topology.Network, _ string) (bool, error) {
+			return mine(by, n.ProjectID), nil
+		},
+		view: a.viewNetworks, create: a.createNetworks, update: a.updateNetwork, remove: a.deleteNetwork,
+	}
+}
+
+func (a *api) createNetworks(ctx context.Context, by identity.Caller, all []values) ([]topology.Network, error) {
+	made := make([]topology.Network, len(all))
+	for i, v := range all {
+		if err := authorise(networkAttributes, "create_network", v, standing{admin: by.IsAdmin()}); err != nil {
+			return nil, err
+		}
+		n := &made[i]
+		set(v, "project_id", &n.ProjectID)
+		setNetwork(n, v)
+		set(v, "availability_zone_hints", &n.ZoneHints)
+		set(v, "provider:network_type", &n.Type)
+		set(v, "provider:physical_network", &n.PhysicalNetwork)
+		set(v, "provider:segmentation_id", &n.SegmentationID)
+		if id, sent := v["provider:segmentation_id"]; sent && id == 0 {
+			return nil, invalidInput("segmentation_id out of range (%d through %d)", topology.MinVLAN, topology.MaxVLAN)
+		}
+		if err := notExternal(v); err != nil {
+			return nil, err
+		}
+		if err := a.checkHints(ctx, n.ZoneHints); err != nil {
+			return nil, err
+		}
+	}
+	return a.Store.CreateNetworks(ctx, made)
+}
+
+// setNetwork takes over what may also be changed later.
+func setNetwork(n *topology.Network, v values) {
+	set(v, "name", &n.Name)
+	set(v, "description", &n.Description)
+	set(v, "admin_state_up", &n.AdminStateUp)
+	set(v, "shared", &n.Shared)
+	set(v, "mtu", &n.MTU)
+	set(v, "port_security_enabled", &n.PortSecurityEnabled)
+}
+
+// notExternal refuses what needs routers to be of use.
+func notExternal(v values) error {
+	if v["router:external"] == true {
+		return fault.New(fault.Refused, "", "External networks are not offered in this region yet: it has no routers.")
+	}
+	return nil
+}
+
+func (a *api) checkHints(ctx context.Context, hints []string) error {
+	if len(hints) == 0 {
+		return nil
+	}
+	zones, err := a.Zones.Zones(ctx)
+	if err != nil {
+		return err
+	}
+	for _, hint := range hints {
+		if !slices.ContainsFunc(zones, func(z fleet.Zone) bool { return z.Name == hint }) {
+			return fault.New(fault.NotFound, "AvailabilityZoneNotFound", "AvailabilityZone %s could not be found.", hint)
+		}
+	}
+	return nil
+}
+
+func (a *api) updateNetwork(ctx context.Context, by identity.Caller, old *topology.Network, v values, match revision) (topology.Network, error) {
+	if err := authorise(networkAttributes, "update_network", v, standing{admin: by.IsAdmin()}); err != nil {
+		return topology.Network{}, err
+	}
+	if err := notExternal(v); err != nil {
+		return topology.Network{}, err
+	}
+	return a.Store.UpdateNetwork(ctx, old.ID, func(n *topology.Network) error {
+		if err := check(match, n.Revision); err != nil {
+			return err
+		}
+		if err := sameSegment(n, v); err != nil {
+			return err
+		}
+		setNetwork(n, v)
+		return nil
+	})
+}
+
+// sameSegment refuses to move a network to another segment: servers are on it.
+func sameSegment(n *topology.Network, v values) error {
+	was := values{"provider:network_type": n.Type, "provider:physical_network": n.PhysicalNetwork, "provider:segmentation_id": n.SegmentationID}
+	for name, value := range was {
+		if sent, given := v[name]; given && sent != value {
+			return invalidInput("Plugin does not support updating provider attributes")
+		}
+	}
+	return nil
+}
+
+func (a *api) deleteNetwork(ctx context.Context, _ identity.Caller, old *topology.Network, match revision) error {
+	ports := store.Query{Filters: map[string][]string{"network_id": {old.ID}}}
+	return a.settled(ctx, ports, func() error {
+		return a.Store.DeleteNetwork(ctx, old.ID, func(n *topology.Network) error { return check(match, n.Revision) })
+	})
+}
+
+func (a *api) viewNetworks(ctx context.Context, _ identity.Caller, all []topology.Network) ([]map[string]any, error) {
+	ids := make([]string, len(all))
+	for i := range all {
+		ids[i] = all[i].ID
+	}
+	pods, err := a.Store.PodsOf(ctx, store.KindNetwork, ids...)
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]map[string]any, len(all))
+	for i, n := range all {
+		m := owned(n.ID, n.ProjectID, n.Description, n.CreatedAt, n.UpdatedAt, n.Revision)
+		m["name"], m["admin_state_up"], m["status"], m["subnets"] = n.Name, n.AdminStateUp, topology.StatusActive, n.Subnets
+		m["shared"], m["router:external"], m["mtu"] = n.Shared, n.External, n.MTU
+		m["port_security_enabled"], m["availability_zone_hints"] = n.PortSecurityEnabled, n.ZoneHints
+		m["availability_zones"] = a.zonesOf(pods[n.ID])
+		m["provider:network_type"], m["provider:physical_network"], m["provider:segmentation_id"] = n.Type, orNull(n.PhysicalNetwork), nil
+		if n.SegmentationID != 0 {
+			m["provider:segmentation_id"] = n.SegmentationID
+		}
+		shown[i] = m
+	}
+	return shown, nil
+}
+
+func (a *api) zonesOf(pods []string) []string {
+	zones := []string{}
+	for _, pod := range pods {
+		if zone := a.Zones.ZoneOf(pod); zone != "" && !slices.Contains(zones, zone) {
+			zones = append(zones, zone)
+		}
+	}
+	slices.Sort(zones)
+	return zones
+}
+
+// inUse says that the deletion failed because of something that may be about to go.
+func inUse(err error) bool { return fault.Is(err, fault.Conflict) }

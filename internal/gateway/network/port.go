@@ -1,0 +1,333 @@
+package network
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+// maxPairs is how many allowed address pairs a port may have, as in Neutron.
+const maxPairs = 10
+
+var vnicTypes = readOneOf(nil, topology.VNICNormal, "direct", "macvtap", "baremetal", "direct-physical",
+	"virtio-forwarder", "smart-nic", "vdpa", "accelerator-direct", "accelerator-direct-physical", "remote-managed")
+
+var portAttributes = standard(
+	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
+	attribute{name: "network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
+	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
+	attribute{name: "mac_address", read: readMAC, post: true, put: true, guard: onlyNetworkOwner, filter: filterMAC, sort: true},
+	attribute{name: "fixed_ips", read: readFixedIPs, post: true, put: true, guard: guardFixedIPs, filter: asIs},
+	attribute{name: "device_id", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
+	attribute{name: "device_owner", read: readText(255), fallback: "", post: true, put: true, guard: guardOwner, filter: asIs, sort: true},
+	attribute{name: "status", filter: asIs, sort: true},
+	attribute{name: "port_security_enabled", read: readFlag, post: true, put: true, guard: onlyNetworkOwner, filter: filterFlag},
+	attribute{name: "security_groups", read: readUUIDs, post: true, put: true, filter: asIs},
+	attribute{name: "allowed_address_pairs", read: readPairs, post: true, put: true, guard: guardPairs},
+	attribute{name: "binding:vnic_type", read: vnicTypes, fallback: topology.VNICNormal, post: true, put: true, filter: asIs},
+	attribute{name: "binding:host_id", read: readText(255), fallback: "", post: true, put: true, guard: onlyAdmin, see: admins, filter: asIs},
+	attribute{name: "binding:profile", read: readProfile, post: true, put: true, guard: onlyAdmin, see: admins},
+	attribute{name: "binding:vif_type", see: admins},
+	attribute{name: "binding:vif_details", see: admins},
+)
+
+func readFixedIPs(name string, v any) (any, error) {
+	elements, ok := v.([]any)
+	if !ok {
+		return nil, unfit(name, "Invalid data format for fixed IP: '%s'", python(v))
+	}
+	wants := []topology.WantIP{}
+	seen := map[netip.Addr]bool{}
+	for _, e := range elements {
+		m, ok := e.(map[string]any)
+		if !ok {
+			return nil, unfit(name, "Invalid data format for fixed IP: '%s'", python(e))
+		}
+		var w topology.WantIP
+		if ip, given := m["ip_address"]; given {
+			var reason string
+			if w.Address, reason = parseIP(ip); reason != "" {
+				return nil, unfit(name, "%s", reason)
+			}
+			if seen[w.Address] {
+				return nil, unfit(name, "Duplicate IP address '%s'", python(ip))
+			}
+			seen[w.Address] = true
+		}
+		if id, given := m["subnet_id"]; given {
+			if _, err := readUUID(name, id); err != nil {
+				return nil, err
+			}
+			w.SubnetID = id.(string)
+		}
+		wants = append(wants, w)
+	}
+	return wants, nil
+}
+
+// guardFixedIPs: addresses are the network owner's to hand out; anybody may name
+// the subnet.
+func guardFixedIPs(v any) (setter, []string) {
+	who, parts := anySetter, []string(nil)
+	var subnet, address bool
+	for _, w := range v.([]topology.WantIP) {
+		subnet = subnet || w.SubnetID != ""
+		address = address || w.Address.IsValid()
+	}
+	if subnet {
+		parts = append(parts, "subnet_id")
+	}
+	if address {
+		who, parts = networkOwner, append(parts, "ip_address")
+	}
+	return who, parts
+}
+
+// guardOwner: "network:" marks ports that the network itself needs.
+func guardOwner(v any) (setter, []string) {
+	if s, _ := v.(string); strings.HasPrefix(s, topology.OwnerNetwork) {
+		return networkOwner, nil
+	}
+	return anySetter, nil
+}
+
+func guardPairs(v any) (setter, []string) {
+	var mac, parts = false, []string{"ip_address"}
+	pairs := v.([]topology.AddressPair)
+	for _, p := range pairs {
+		mac = mac || p.MACAddress != ""
+	}
+	if len(pairs) == 0 {
+		return anySetter, nil
+	}
+	if mac {
+		parts = []string{"mac_address", "ip_address"}
+	}
+	return networkOwner, parts
+}
+
+func readPairs(_ string, v any) (any, error) {
+	if v == nil {
+		return []topology.AddressPair{}, nil
+	}
+	elements, ok := v.([]any)
+	if !ok {
+		return nil, badRequest("Allowed address pairs must be a list.")
+	}
+	if len(elements) > maxPairs {
+		return nil, fault.New(fault.Invalid, "AllowedAddressPairExhausted",
+			"The number of allowed address pair exceeds the maximum %d.", maxPairs)
+	}
+	pairs := []topology.AddressPair{}
+	seen := map[topology.AddressPair]bool{}
+	for _, e := range elements {
+		p, err := readPair(e)
+		if err != nil {
+			return nil, err
+		}
+		if seen[p] {
+			shown := p.MACAddress
+			if shown == "" {
+				shown = "None"
+			}
+			return nil, fault.New(fault.Invalid, "DuplicateAddressPairInRequest",
+				"Invalid input for operation: Request contains duplicate address pair: mac_address %s ip_address %s.", shown, p.IPAddress)
+		}
+		seen[p] = true
+		pairs = append(pairs, p)
+	}
+	return pairs, nil
+}
+
+func readPair(v any) (p topology.AddressPair, err error) {
+	m, _ := v.(map[string]any)
+	ip, ok := m["ip_address"]
+	if !ok {
+		return p, fault.New(fault.Invalid, "AllowedAddressPairsMissingIP", "AllowedAddressPair must contain ip_address")
+	}
+	for name := range m {
+		if name != "ip_address" && name != "mac_address" {
+			return p, badRequest("Unrecognized attribute(s) '%s'", name)
+		}
+	}
+	if mac, given := m["mac_address"]; given && mac != nil {
+		text, _ := mac.(string)
+		if p.MACAddress, ok = topology.ParseMAC(text); !ok {
+			return p, badRequest("'%s' is not a valid MAC address", python(mac))
+		}
+	}
+	text, _ := ip.(string)
+	prefix, err := topology.ParsePrefix(text)
+	if err != nil {
+		kind := "IP address"
+		if strings.Contains(text, "/") {
+			kind = "IP subnet"
+		}
+		return p, badRequest("'%s' is not a valid %s", python(ip), kind)
+	}
+	p.IPAddress = prefix.String()
+	if !strings.Contains(text, "/") {
+		p.IPAddress = prefix.Addr().String()
+	}
+	return p, nil
+}
+
+// readProfile: which host a port is on is the pods' business.
+func readProfile(name string, v any) (any, error) {
+	if v == nil {
+		return map[string]any{}, nil
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, unfit(name, "'%s' is not a dictionary", python(v))
+	}
+	return m, nil
+}
+
+func (a *api) ports() *resource[topology.Port] {
+	return &resource[topology.Port]{
+		one: "port", many: "ports", attributes: portAttributes, missing: topology.NoPort,
+		list: a.Store.ListPorts,
+		find: a.Store.FindPort,
+		sees: func(ctx context.Context, by identity.Caller, p *topology.Port) (bool, error) {
+			return a.portOwner(ctx, by, p)
+		},
+		owns: func(ctx context.Context, by identity.Caller, p *topology.Port, action string) (bool, error) {
+			if action == "update_port" {
+				return mine(by, p.ProjectID), nil
+			}
+			return a.portOwner(ctx, by, p)
+		},
+		view: viewPorts, create: a.createPorts, update: a.updatePort, remove: a.deletePort,
+	}
+}
+
+// portOwner says that the port is the caller's, or its network is.
+func (a *api) portOwner(ctx context.Context, by identity.Caller, p *topology.Port) (bool, error) {
+	if mine(by, p.ProjectID) {
+		return true, nil
+	}
+	n, err := a.Store.FindNetwork(ctx, p.NetworkID)
+	return mine(by, n.ProjectID), err
+}
+
+func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values) ([]topology.Port, error) {
+	specs := make([]topology.PortSpec, len(all))
+	for i, v := range all {
+		spec := &specs[i]
+		set(v, "project_id", &spec.ProjectID)
+		set(v, "network_id", &spec.NetworkID)
+		_, err := a.networkFor(ctx, by, spec.NetworkID, func(n *topology.Network) error {
+			return authorise(portAttributes, "create_port", v, standing{by.IsAdmin(), mine(by, n.ProjectID)})
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := unbound(v); err != nil {
+			return nil, err
+		}
+		setPort(spec, v)
+		if err := a.checkGroups(ctx, by, spec); err != nil {
+			return nil, err
+		}
+	}
+	return a.Store.CreatePorts(ctx, specs)
+}
+
+// unbound refuses to say where in a pod a port shall be.
+func unbound(v values) error {
+	host, _ := v["binding:host_id"].(string)
+	profile, _ := v["binding:profile"].(map[string]any)
+	if host != "" || len(profile) > 0 {
+		return fault.New(fault.Refused, "", "Ports cannot be bound to a host here: the pod of the port's server binds its own port.")
+	}
+	return nil
+}
+
+// setPort takes over what may also be changed later.
+func setPort(spec *topology.PortSpec, v values) {
+	set(v, "name", &spec.Name)
+	set(v, "description", &spec.Description)
+	set(v, "admin_state_up", &spec.AdminStateUp)
+	set(v, "mac_address", &spec.MACAddress)
+	set(v, "device_id", &spec.DeviceID)
+	set(v, "device_owner", &spec.DeviceOwner)
+	set(v, "binding:vnic_type", &spec.VNICType)
+	set(v, "allowed_address_pairs", &spec.AllowedAddressPairs)
+	set(v, "fixed_ips", &spec.WantIPs)
+	set(v, "security_groups", &spec.WantGroups)
+	if security, sent := v["port_security_enabled"].(bool); sent {
+		spec.WantSecurity = &security
+	}
+}
+
+// checkGroups refuses groups of other projects than the port's.
+func (a *api) checkGroups(ctx context.Context, by identity.Caller, spec *topology.PortSpec) error {
+	for _, id := range spec.WantGroups {
+		g, err := a.Store.FindSecurityGroup(ctx, id)
+		if err != nil {
+			return err
+		}
+		if g.ProjectID != spec.ProjectID && !by.IsAdmin() {
+			return topology.NoSecurityGroup(id)
+		}
+	}
+	return nil
+}
+
+func (a *api) updatePort(ctx context.Context, by identity.Caller, old *topology.Port, v values, match revision) (topology.Port, error) {
+	n, err := a.Store.FindNetwork(ctx, old.NetworkID)
+	if err != nil {
+		return topology.Port{}, err
+	}
+	if err := authorise(portAttributes, "update_port", v, standing{by.IsAdmin(), mine(by, n.ProjectID)}); err != nil {
+		return topology.Port{}, err
+	}
+	if err := unbound(v); err != nil {
+		return topology.Port{}, err
+	}
+	spec := topology.PortSpec{Port: *old}
+	setPort(&spec, v)
+	if err := a.checkGroups(ctx, by, &spec); err != nil {
+		return topology.Port{}, err
+	}
+	return a.Store.UpdatePort(ctx, old.ID, func(spec *topology.PortSpec) error {
+		if err := check(match, spec.Revision); err != nil {
+			return err
+		}
+		setPort(spec, v)
+		return nil
+	})
+}
+
+// deletePort also takes the port from a server that has it: Nova detaches it.
+// The pods' own DHCP ports go with their network.
+func (a *api) deletePort(ctx context.Context, _ identity.Caller, old *topology.Port, match revision) error {
+	return a.Store.DeletePort(ctx, old.ID, func(p *topology.Port) error {
+		if p.Pod != "" {
+			return fault.New(fault.Conflict, "ServicePortInUse",
+				"Port %s cannot be deleted directly via the port API: it serves DHCP in pod %s.", p.ID, p.Pod)
+		}
+		return check(match, p.Revision)
+	})
+}
+
+func viewPorts(_ context.Context, _ identity.Caller, all []topology.Port) ([]map[string]any, error) {
+	shown := make([]map[string]any, len(all))
+	for i, p := range all {
+		m := owned(p.ID, p.ProjectID, p.Description, p.CreatedAt, p.UpdatedAt, p.Revision)
+		m["name"], m["network_id"], m["admin_state_up"] = p.Name, p.NetworkID, p.AdminStateUp
+		m["mac_address"], m["fixed_ips"], m["status"] = p.MACAddress, p.FixedIPs, p.Status
+		m["device_id"], m["device_owner"] = p.DeviceID, p.DeviceOwner
+		m["port_security_enabled"], m["security_groups"] = p.PortSecurityEnabled, p.SecurityGroups
+		m["allowed_address_pairs"], m["binding:vnic_type"] = p.AllowedAddressPairs, p.VNICType
+		m["binding:host_id"], m["binding:vif_type"] = "", "unbound"
+		m["binding:profile"], m["binding:vif_details"] = map[string]any{}, map[string]any{}
+		shown[i] = m
+	}
+	return shown, nil
+}

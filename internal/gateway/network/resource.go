@@ -1,0 +1,250 @@
+package network
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// resource is one kind of thing that the Network API serves: its attributes, and
+// what is done with them. The engine does the rest.
+type resource[T any] struct {
+	one, many  string // "port", "ports"
+	attributes []attribute
+	missing    func(id string) error
+
+	list func(ctx context.Context, q store.Query) ([]T, error)
+	find func(ctx context.Context, id string) (T, error)
+	// sees and owns say whether the caller may see and change a thing.
+	sees func(ctx context.Context, by identity.Caller, v *T) (bool, error)
+	owns func(ctx context.Context, by identity.Caller, v *T, action string) (bool, error)
+	view func(ctx context.Context, by identity.Caller, all []T) ([]map[string]any, error)
+
+	create func(ctx context.Context, by identity.Caller, all []values) ([]T, error)
+	// update may be nil. match, when not nil, is the revision that it must have.
+	update func(ctx context.Context, by identity.Caller, old *T, change values, match revision) (T, error)
+	remove func(ctx context.Context, by identity.Caller, old *T, match revision) error
+	// prepare runs before a list; may be nil.
+	prepare func(ctx context.Context, by identity.Caller) error
+}
+
+// routes are the resource's lines of the table.
+func (res *resource[T]) routes() []gateway.Route {
+	all := "/" + strings.ReplaceAll(res.many, "_", "-")
+	one := all + "/{id}"
+	routes := []gateway.Route{
+		{Method: http.MethodGet, Pattern: all, Strategy: gateway.Central, Policy: "get_" + res.one, Handle: res.handleList},
+		{Method: http.MethodPost, Pattern: all, Strategy: gateway.Central, Policy: "create_" + res.one, Handle: res.handleCreate},
+		{Method: http.MethodGet, Pattern: one, Strategy: gateway.Central, Policy: "get_" + res.one, Handle: res.handleShow},
+		{Method: http.MethodDelete, Pattern: one, Strategy: gateway.Central, Policy: "delete_" + res.one, Handle: res.handleDelete},
+	}
+	if res.update != nil {
+		routes = append(routes, gateway.Route{Method: http.MethodPut, Pattern: one, Strategy: gateway.Central,
+			Policy: "update_" + res.one, Handle: res.handleUpdate})
+	}
+	for i := range routes {
+		routes[i].Handle = scoped(routes[i].Handle)
+	}
+	return routes
+}
+
+// scoped refuses tokens that name no project, except an admin's: they would own
+// nothing, or worse, everything.
+func scoped(next gateway.Handler) gateway.Handler {
+	return func(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+		if by.ProjectID == "" && !by.IsAdmin() {
+			return nil, forbidden("rule:" + r.Route.Policy)
+		}
+		return next(ctx, by, r)
+	}
+}
+
+func (res *resource[T]) handleList(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	q, fields, err := readQuery(by, res.attributes, r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	if res.prepare != nil {
+		if err := res.prepare(ctx, by); err != nil {
+			return nil, err
+		}
+	}
+	all, err := res.list(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := res.view(ctx, by, all)
+	if err != nil {
+		return nil, err
+	}
+	var first, last string
+	if len(shown) > 0 {
+		first, last = shown[0]["id"].(string), shown[len(shown)-1]["id"].(string)
+	}
+	body := map[string]any{res.many: shown}
+	for i := range shown {
+		shown[i] = visible(by, res.attributes, shown[i], fields)
+	}
+	if q.Limit > 0 {
+		if links := pageLinks(r, q, len(shown), first, last); links != nil {
+			body[res.many+"_links"] = links
+		}
+	}
+	return gateway.JSON(http.StatusOK, body), nil
+}
+
+// get finds a thing that the caller may see; all else is as if it were not there.
+func (res *resource[T]) get(ctx context.Context, by identity.Caller, id string) (*T, error) {
+	v, err := res.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := res.sees(ctx, by, &v)
+	if err == nil && !ok {
+		err = res.missing(id)
+	}
+	return &v, err
+}
+
+func (res *resource[T]) handleShow(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	v, err := res.get(ctx, by, r.Param("id"))
+	if err != nil {
+		return nil, err
+	}
+	return res.reply(ctx, by, http.StatusOK, *v, readFields(r.URL.Query()))
+}
+
+func (res *resource[T]) reply(ctx context.Context, by identity.Caller, status int, v T, fields []string) (*gateway.Reply, error) {
+	shown, err := res.view(ctx, by, []T{v})
+	if err != nil {
+		return nil, err
+	}
+	return gateway.JSON(status, map[string]any{res.one: visible(by, res.attributes, shown[0], fields)}), nil
+}
+
+func (res *resource[T]) handleCreate(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	f, err := decode(r, res.one, res.many, true)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]values, len(f.items))
+	for i, item := range f.items {
+		if all[i], err = read(by, res.attributes, item, true); err != nil {
+			return nil, err
+		}
+	}
+	made, err := res.create(ctx, by, all)
+	if err != nil {
+		return nil, err
+	}
+	if !f.bulk {
+		return res.reply(ctx, by, http.StatusCreated, made[0], nil)
+	}
+	shown, err := res.view(ctx, by, made)
+	if err != nil {
+		return nil, err
+	}
+	for i := range shown {
+		shown[i] = visible(by, res.attributes, shown[i], nil)
+	}
+	return gateway.JSON(http.StatusCreated, map[string]any{res.many: shown}), nil
+}
+
+func (res *resource[T]) handleUpdate(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	f, err := decode(r, res.one, res.many, false)
+	if err != nil {
+		return nil, err
+	}
+	change, err := read(by, res.attributes, f.items[0], false)
+	if err != nil {
+		return nil, err
+	}
+	v, match, err := res.toChange(ctx, by, r)
+	if err != nil {
+		return nil, err
+	}
+	made, err := res.update(ctx, by, v, change, match)
+	if err != nil {
+		return nil, err
+	}
+	return res.reply(ctx, by, http.StatusOK, made, nil)
+}
+
+func (res *resource[T]) handleDelete(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	v, match, err := res.toChange(ctx, by, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := res.remove(ctx, by, v, match); err != nil {
+		return nil, err
+	}
+	return gateway.Empty(http.StatusNoContent), nil
+}
+
+// toChange finds the thing, and the revision it must have, for a caller who may
+// change it.
+func (res *resource[T]) toChange(ctx context.Context, by identity.Caller, r *gateway.Request) (*T, revision, error) {
+	match, err := readRevision(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := res.get(ctx, by, r.Param("id"))
+	if err != nil {
+		return nil, nil, err
+	}
+	ok, err := res.owns(ctx, by, v, r.Route.Policy)
+	if err == nil && !ok {
+		err = forbidden("rule:" + r.Route.Policy)
+	}
+	return v, match, err
+}
+
+// revision is what If-Match names; nil is any.
+type revision *int64
+
+func readRevision(r *gateway.Request) (revision, error) {
+	var match revision
+	for tag := range strings.SplitSeq(r.Header.Get("If-Match"), ",") {
+		text, ok := strings.CutPrefix(strings.Trim(strings.TrimSpace(tag), `"`), "revision_number=")
+		if !ok {
+			continue
+		}
+		if match != nil {
+			return nil, badResource("if-match", "Multiple revision_number etags are not supported.")
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, badResource("if-match", "Revision number etag must be in the format of revision_number=<int>")
+		}
+		match = &n
+	}
+	return match, nil
+}
+
+// check refuses a thing that has changed since the client read it.
+func check(match revision, current int64) error {
+	if match == nil || *match == current {
+		return nil
+	}
+	return fault.New(fault.PreconditionFailed, "RevisionNumberConstraintFailed",
+		"Constrained to %d, but current revision is %d", *match, current)
+}
+
+// The attributes that every resource has.
+func standard(attributes ...attribute) []attribute {
+	id := attribute{name: "id", filter: asIs, sort: true}
+	project := attribute{name: "project_id", read: readText(255), post: true, filter: asIs, sort: true}
+	return append(append([]attribute{id, project}, attributes...),
+		attribute{name: "description", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
+		attribute{name: "created_at", sort: true},
+		attribute{name: "updated_at", sort: true},
+		attribute{name: "revision_number", filter: filterNumber, sort: true},
+		attribute{name: "tags"},
+	)
+}

@@ -1,0 +1,135 @@
+// Package network is the Network API over the topology: Neutron's paths, words
+// and errors, answered from our own data.
+//
+// A resource is declared once, in the file of its name, as a table of attributes
+// and a few functions; the engine in resource.go serves it.
+package network
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/fleet"
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// Zones knows the region's zones. *fleet.Fleet does.
+type Zones interface {
+	Zones(ctx context.Context) ([]fleet.Zone, error)
+	ZoneOf(pod string) string
+}
+
+// Deps are what the service needs.
+type Deps struct {
+	Store *store.Store
+	Zones Zones
+	// Settle looks whether a server that is being deleted is gone from its pod,
+	// and if so frees its ports. Clients delete a network right after the server.
+	Settle func(ctx context.Context, serverID, pod string) error
+}
+
+// api is the service at work.
+type api struct{ Deps }
+
+// Service is the Network API.
+func Service(d Deps) gateway.Service {
+	a := &api{d}
+	routes := []gateway.Route{
+		{Method: http.MethodGet, Pattern: "//", Strategy: gateway.Public, Public: true, Handle: versions},
+		{Method: http.MethodGet, Pattern: "//v2.0", Strategy: gateway.Central, Handle: resources},
+		{Method: http.MethodGet, Pattern: "/extensions", Strategy: gateway.Central, Policy: "get_extensions", Handle: listExtensions},
+		{Method: http.MethodGet, Pattern: "/extensions/{alias}", Strategy: gateway.Central, Policy: "get_extensions", Handle: showExtension},
+		{Method: http.MethodGet, Pattern: "/availability_zones", Strategy: gateway.Central, Policy: "get_availability_zone", Handle: a.listZones},
+	}
+	routes = append(routes, a.networks().routes()...)
+	routes = append(routes, a.subnets().routes()...)
+	routes = append(routes, a.ports().routes()...)
+	routes = append(routes, a.securityGroups().routes()...)
+	routes = append(routes, a.rules().routes()...)
+	routes = append(routes, a.quotas()...)
+	routes = append(routes, closed()...)
+	return gateway.Service{Name: "network", Prefix: "/network", Version: "/v2.0", Routes: routes, Error: gateway.NeutronError}
+}
+
+// stamp is a time as Neutron shows it.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// owned is the view's part that all resources share.
+func owned(id, project, description string, created, updated time.Time, revision int64) map[string]any {
+	return map[string]any{
+		"id": id, "project_id": project, "tenant_id": project, "description": description,
+		"created_at": stamp(created), "updated_at": stamp(updated), "revision_number": revision, "tags": []string{},
+	}
+}
+
+// orNull shows an empty string as null.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// mine says that the caller owns what the project has.
+func mine(by identity.Caller, project string) bool {
+	return by.IsAdmin() || by.ProjectID == project
+}
+
+// set puts the attribute into *to if the client sent it.
+func set[T any](v values, name string, to *T) {
+	if value, ok := v[name].(T); ok {
+		*to = value
+	}
+}
+
+// settled runs a deletion, and once more after those servers that hold the ports
+// and are gone from their pods have given them up.
+func (a *api) settled(ctx context.Context, ports store.Query, remove func() error) error {
+	err := remove()
+	if !inUse(err) || a.Settle == nil {
+		return err
+	}
+	held, lerr := a.Store.ListPorts(ctx, ports)
+	if lerr != nil {
+		return lerr
+	}
+	again := false
+	seen := map[string]bool{}
+	for _, p := range held {
+		if p.DeviceID == "" || seen[p.DeviceID] {
+			continue
+		}
+		seen[p.DeviceID] = true
+		done, serr := a.settleServer(ctx, p.DeviceID)
+		if serr != nil {
+			return err // the server's pod cannot say: what holds the network stands
+		}
+		again = again || done
+	}
+	if !again {
+		return err
+	}
+	return remove()
+}
+
+// settleServer looks after the server in each pod where it is being deleted.
+func (a *api) settleServer(ctx context.Context, id string) (bool, error) {
+	all, err := a.Store.ListMappings(ctx, store.MappingQuery{Kind: store.KindServer, ID: id})
+	if err != nil {
+		return false, err
+	}
+	done := false
+	for _, m := range all {
+		if m.Wanted {
+			continue
+		}
+		if err := a.Settle(ctx, id, m.Pod); err != nil {
+			return false, err
+		}
+		done = true
+	}
+	return done, nil
+}

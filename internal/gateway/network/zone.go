@@ -1,0 +1,46 @@
+package network
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/identity"
+)
+
+var zoneAttributes = []attribute{
+	{name: "name", filter: asIs}, {name: "resource", filter: asIs}, {name: "state", filter: asIs},
+}
+
+func (a *api) listZones(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	q, fields, err := readQuery(by, zoneAttributes, r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	zones, err := a.Zones.Zones(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shown := []map[string]any{}
+	for _, z := range zones {
+		state := "available"
+		if !z.Available {
+			state = "unavailable"
+		}
+		m := map[string]any{"name": z.Name, "resource": "network", "state": state}
+		if matches(m, q.Filters) {
+			shown = append(shown, visible(by, zoneAttributes, m, fields))
+		}
+	}
+	return gateway.JSON(http.StatusOK, map[string]any{"availability_zones": shown}), nil
+}
+
+func matches(m map[string]any, filters map[string][]string) bool {
+	for name, allowed := range filters {
+		if v, _ := m[name].(string); !slices.Contains(allowed, v) {
+			return false
+		}
+	}
+	return true
+}
