@@ -41,8 +41,10 @@ type Options struct {
 	Index  Index
 	// Timeout bounds what a list or a search waits for one pod's answer.
 	Timeout time.Duration
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Strict makes a pod that is away an error in every list.
+	Strict bool
+	Log    *slog.Logger
+	Now    func() time.Time
 }
 
 // Dispatcher asks pods. It is safe for concurrent use.

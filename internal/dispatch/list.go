@@ -138,6 +138,7 @@ func (d *Dispatcher) List(ctx context.Context, o List) (*Result, error) {
 	if o.PageSize <= 0 {
 		o.PageSize = defaultPageSize
 	}
+	o.Strict = o.Strict || d.Strict
 	l := &listing{List: o, d: d, ctx: ctx, order: newOrder(o.Sort)}
 	if err := l.locate(ctx); err != nil {
 		return nil, err
