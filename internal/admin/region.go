@@ -193,6 +193,18 @@ func ofServices(endpoints []endpoint, services []service, iface string) []endpoi
 	return out
 }
 
+// wrongness orders endpoints by how much is to be changed.
+func wrongness(e, want endpoint) int {
+	wrong := 0
+	if e.ServiceID != want.ServiceID {
+		wrong += 2
+	}
+	if e.URL != want.URL {
+		wrong++
+	}
+	return wrong
+}
+
 // ensureEndpoint makes one endpoint right. Further ones are only reported: which
 // of them a client takes is chance, but they may not be ours to delete.
 func (r *registrar) ensureEndpoint(ctx context.Context, kind string, want endpoint, found []endpoint) error {
@@ -206,10 +218,9 @@ func (r *registrar) ensureEndpoint(ctx context.Context, kind string, want endpoi
 		r.steps = append(r.steps, step)
 		return nil
 	}
-	kept := found[0]
-	if i := slices.IndexFunc(found, func(e endpoint) bool { return e.ServiceID == want.ServiceID }); i >= 0 {
-		kept = found[i]
-	}
+	kept := slices.MinFunc(found, func(a, b endpoint) int {
+		return cmp.Or(wrongness(a, want)-wrongness(b, want), cmp.Compare(a.ID, b.ID))
+	})
 	step.Action, step.ID = "kept", kept.ID
 	if kept.URL != want.URL || kept.Enabled != nil && !*kept.Enabled {
 		if err := r.updateEndpoint(ctx, kept.ID, want.URL); err != nil {
