@@ -252,12 +252,11 @@ func TestTwoReplicas(t *testing.T) {
 	storetest.OnPostgres(t, func(t *testing.T, url string) {
 		one, two := storetest.Open(t, store.Options{URL: url}), storetest.Open(t, store.Options{URL: url})
 		storetest.Pods(t, one, "pod1")
-		began, never := make(chan struct{}, 1), make(chan struct{})
-		t.Cleanup(func() { close(never) })
+		began, never := make(chan struct{}), make(chan struct{})
 		dying := newWorld(one)
 		dying.apply = func(store.Target, int) error { began <- struct{}{}; <-never; return errors.New("dead") }
-		// Nobody renews its lease: as good as dead while the job hangs.
-		r1 := prepare(t, jobs.Options{Store: one, Ensure: dying.Ensure, LeaseFor: time.Hour, SweepEvery: time.Hour})
+		// Its only worker hangs and nobody renews its lease: as good as dead.
+		r1 := prepare(t, jobs.Options{Store: one, Ensure: dying.Ensure, WorkersPerPod: 1, LeaseFor: time.Hour, SweepEvery: time.Hour})
 		if err := r1.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +268,7 @@ func TestTwoReplicas(t *testing.T) {
 		w := newWorld(two)
 		start(t, jobs.Options{Store: two, Ensure: w.Ensure, LeaseFor: 300 * time.Millisecond})
 		eventually(t, "the other replica did it", func() bool { return w.stale(t) == 0 })
-		go func() { never <- struct{}{} }()
+		close(never)
 		stop(t, r1)
 	})
 }

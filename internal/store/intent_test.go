@@ -11,6 +11,7 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/store/storetest"
+	"github.com/tricircle/tricircle/internal/topology"
 )
 
 var creation = store.Intent{ID: "i", Kind: store.KindServer, Pod: "pod1", ProjectID: "p", UserID: "u", Name: "web", Zone: "az1"}
@@ -110,4 +111,58 @@ func begin(t *testing.T, s *store.Store, in store.Intent) {
 	if _, err := s.Begin(t.Context(), in); err != nil {
 		t.Fatal(errors.Join(errors.New("Begin"), err))
 	}
+}
+
+// TestIntentPorts: a creation makes its own ports and takes the user's, each for
+// itself alone, and gives them up when it comes to nothing.
+func TestIntentPorts(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := bench(t, s)
+		n := addNetwork(t, s, topology.Network{})
+		addSubnet(t, s, subnetSpec(n.ID, "10.0.0.0/24"))
+		users := addPort(t, s, portSpec(n.ID))
+		auto := portSpec(n.ID)
+		auto.Auto = true
+		in := creation
+		in.Ports = []string{users.ID}
+		start := func(id string, port topology.PortSpec) ([]topology.Port, error) {
+			in := in
+			in.ID = id
+			return s.Begin(ctx, in, port)
+		}
+		made, err := start("i1", auto)
+		if err != nil || len(made) != 1 {
+			t.Fatalf("Begin = %v, %v; want one port", made, err)
+		}
+		if got, err := s.FindIntent(ctx, "i1"); err != nil || !cmp.Equal([]string{users.ID, made[0].ID}, got.Ports) {
+			t.Errorf("ports of the intent = %v, %v; want the user's, then its own", got.Ports, err)
+		}
+		if _, err := start("i2", auto); !fault.Is(err, fault.Conflict) {
+			t.Errorf("Begin with a port in use by a creation: %v, want Conflict", err)
+		}
+		if all, err := s.ListPorts(ctx, store.Query{}); err != nil || len(all) != 2 {
+			t.Errorf("%d ports after a Begin that failed, %v; want 2", len(all), err)
+		}
+		if err := s.Abandon(ctx, "i1"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.FindPort(ctx, made[0].ID); !fault.Is(err, fault.NotFound) {
+			t.Errorf("its own port after Abandon: %v, want NotFound", err)
+		}
+		if made, err = start("i3", auto); err != nil {
+			t.Fatalf("Begin with a port that was given up: %v", err)
+		}
+		if err := s.Settle(ctx, "i3", server("s", "pod1", "p", 0)); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{users.ID, made[0].ID} {
+			if p, err := s.FindPort(ctx, id); err != nil || p.DeviceID != "s" || p.DeviceOwner != "compute:az1" {
+				t.Errorf("port of the server = %+v, %v; want the server's ID in it", p, err)
+			}
+		}
+		if _, err := start("i4", auto); !fault.Is(err, fault.Conflict) {
+			t.Errorf("Begin with a port in use by a server: %v, want Conflict", err)
+		}
+	})
 }

@@ -105,7 +105,7 @@ func mappingLife(t *testing.T, s *store.Store) []mappingStep {
 	return []mappingStep{
 		{"want", want(both...), both, store.Mapping{Wanted: true, Generation: 1}},
 		{"want again", want(both...), nil, store.Mapping{Wanted: true, Generation: 1}},
-		{"try", func() error { return s.Try(ctx, netIn1) }, nil, store.Mapping{Wanted: true, Tried: true, Generation: 1}},
+		{"try", func() error { return s.Try(ctx, netIn1, "ignored") }, nil, store.Mapping{Wanted: true, Tried: true, Generation: 1}},
 		{"fail", func() error { return s.Fail(ctx, netIn1, "no") }, nil, store.Mapping{Wanted: true, Tried: true, Generation: 1, Reason: "no"}},
 		{"place", func() error { return s.Place(ctx, netIn1, "p", "ignored") }, nil, store.Mapping{Wanted: true, Tried: true, PodID: "p", Generation: 1, Reason: "no"}},
 		{"change meanwhile", func() error { return s.Touch(ctx, "network", "n") }, both, store.Mapping{Wanted: true, Tried: true, PodID: "p", Generation: 2, Reason: "no"}},
@@ -126,6 +126,7 @@ func mappingLife(t *testing.T, s *store.Store) []mappingStep {
 		{"forget again", func() error { return s.Forget(ctx, netIn1) }, nil, store.Mapping{}},
 		{"gone is current", observe(netIn1, 0, true), nil, store.Mapping{}},
 		{"fail of what is gone", func() error { return s.Fail(ctx, netIn1, "no") }, nil, store.Mapping{}},
+		{"tried with another's job", func() error { return s.Try(ctx, netIn1, "project") }, nil, store.Mapping{Wanted: true, Tried: true, Generation: 1, Observed: 1}},
 		{"found in the pod", func() error { return s.Place(ctx, netIn1, "r", "project") }, nil, store.Mapping{Wanted: true, Tried: true, PodID: "r", Generation: 1, Observed: 1}},
 	}
 }
@@ -141,8 +142,8 @@ func TestMappingErrors(t *testing.T) {
 		if _, err := s.FindMapping(ctx, netIn1); !fault.Is(err, fault.NotFound) {
 			t.Errorf("the Want that failed left something: %v, want NotFound", err)
 		}
-		if err := s.Try(ctx, netIn1); !fault.Is(err, fault.NotFound) {
-			t.Errorf("Try: %v, want NotFound", err)
+		if err := s.Try(ctx, netIn2, "project"); !fault.Is(err, fault.NotFound) {
+			t.Errorf("Try in a pod that is not there: %v, want NotFound", err)
 		}
 		if err := s.Place(ctx, netIn2, "p", "project"); !fault.Is(err, fault.NotFound) {
 			t.Errorf("Place in a pod that is not there: %v, want NotFound", err)
