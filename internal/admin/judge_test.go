@@ -11,8 +11,6 @@ import (
 	"github.com/tricircle/tricircle/internal/store"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func goodRow() store.Pod {
 	return store.Pod{Name: "pod1", Region: "Pod1", Zone: "az1", PodZone: "nova", Interface: "public", DHCPPorts: 1}
 }
