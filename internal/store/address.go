@@ -90,18 +90,14 @@ func (pl placement) takeDefaults(ctx context.Context, tx *Tx) error {
 			return err
 		}
 		if !got {
-			return noneLeft(candidates)
+			return noneLeft(pl.port.NetworkID)
 		}
 	}
 	return nil
 }
 
-func noneLeft(tried []*topology.Subnet) error {
-	if len(tried) == 1 {
-		return fault.New(fault.Conflict, "IpAddressGenerationFailure",
-			"No more IP addresses available for subnet %s.", tried[0].ID)
-	}
-	return fault.New(fault.Conflict, "IpAddressGenerationFailureAllSubnets", "No more IP addresses available.")
+func noneLeft(networkID string) error {
+	return fault.New(fault.Conflict, "IpAddressGenerationFailure", "No more IP addresses available on network %s.", networkID)
 }
 
 func (pl placement) takeAny(ctx context.Context, tx *Tx, candidates []*topology.Subnet) (bool, error) {
@@ -131,7 +127,7 @@ func (pl placement) takeOne(ctx context.Context, tx *Tx, w topology.WantIP) erro
 	}
 	got, err := pl.takeFree(ctx, tx, s)
 	if err == nil && !got {
-		err = noneLeft([]*topology.Subnet{s})
+		err = noneLeft(s.NetworkID)
 	}
 	return err
 }

@@ -1,7 +1,9 @@
 package topology
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,13 +127,16 @@ func (p *Port) checkPairs() error {
 	return nil
 }
 
-// FillPairs gives the pairs without a MAC address the port's own.
+// FillPairs gives the pairs without a MAC address the port's own, and sorts them.
 func (p *Port) FillPairs() {
 	for i := range p.AllowedAddressPairs {
 		if p.AllowedAddressPairs[i].MACAddress == "" {
 			p.AllowedAddressPairs[i].MACAddress = p.MACAddress
 		}
 	}
+	slices.SortFunc(p.AllowedAddressPairs, func(a, b AddressPair) int {
+		return cmp.Or(cmp.Compare(a.MACAddress, b.MACAddress), cmp.Compare(a.IPAddress, b.IPAddress))
+	})
 }
 
 // Addresses are the port's addresses without their subnets.

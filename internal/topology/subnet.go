@@ -251,9 +251,12 @@ func (s *Subnet) defaultPools() []Pool {
 func (s *Subnet) checkPools() error {
 	all := s.usable()
 	for i, p := range s.AllocationPools {
-		if p.Start.Is4() != (s.IPVersion == 4) || p.End.Is4() != (s.IPVersion == 4) || p.Start.Compare(p.End) > 0 {
+		if p.Start.Is4() != p.End.Is4() || p.Start.Compare(p.End) > 0 {
 			return fault.New(fault.Invalid, "InvalidAllocationPool",
 				"The allocation pool {'start': '%s', 'end': '%s'} is not valid.", p.Start, p.End)
+		}
+		if p.Start.Is4() != (s.IPVersion == 4) {
+			return fault.New(fault.Invalid, "InvalidAllocationPool", "The allocation pool %s is not valid.", p)
 		}
 		if p.Start.Compare(all.Start) < 0 || p.End.Compare(all.End) > 0 {
 			return fault.New(fault.Invalid, "OutOfBoundsAllocationPool",

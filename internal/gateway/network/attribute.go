@@ -23,6 +23,7 @@ type attribute struct {
 	post     bool
 	put      bool
 	guard    guard // who may set it to anything but the fallback
+	guardPut guard // the same for PUT, where that differs
 
 	see    audience
 	filter filterValue // nil: no filter
@@ -74,6 +75,9 @@ func authorise(attributes []attribute, action string, sent values, as standing) 
 			continue
 		}
 		who, parts := a.guard(v)
+		if !create && a.guardPut != nil {
+			who, parts = a.guardPut(v)
+		}
 		if who == anySetter && parts == nil {
 			continue
 		}

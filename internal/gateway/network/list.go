@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -17,9 +18,13 @@ var listParameters = []string{"fields", "sort_key", "sort_dir", "limit", "marker
 
 // readQuery turns a list's query string into the store's query and the fields
 // that the client wants.
-func readQuery(by identity.Caller, attributes []attribute, params url.Values) (q store.Query, fields []string, err error) {
+func readQuery(by identity.Caller, attributes []attribute, rawQuery string) (q store.Query, fields []string, err error) {
+	params, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return q, nil, badRequest("The query string is malformed")
+	}
 	q.ProjectID = scopeOf(by)
-	if q.Filters, err = readFilters(attributes, params); err != nil {
+	if q.Filters, err = readFilters(attributes, params, rawQuery); err != nil {
 		return q, nil, err
 	}
 	if q.Sort, err = readSort(attributes, params); err != nil {
@@ -47,10 +52,10 @@ func readFields(params url.Values) []string {
 	return slices.DeleteFunc(slices.Clone(params["fields"]), func(f string) bool { return f == "" })
 }
 
-func readFilters(attributes []attribute, params url.Values) (map[string][]string, error) {
+func readFilters(attributes []attribute, params url.Values, rawQuery string) (map[string][]string, error) {
 	filters := map[string][]string{}
 	var unknown []string
-	for _, name := range slices.Sorted(maps.Keys(params)) {
+	for _, name := range namesIn(params, rawQuery) {
 		if slices.Contains(listParameters, name) {
 			continue
 		}
@@ -175,10 +180,27 @@ func pageLinks(r *gateway.Request, q store.Query, n int, first, last string) []m
 func kept(query string) []string {
 	var params []string
 	for p := range strings.SplitSeq(query, "&") {
-		name, _, _ := strings.Cut(p, "=")
+		name, value, _ := strings.Cut(p, "=")
 		if p != "" && name != "marker" && name != "page_reverse" {
-			params = append(params, p)
+			params = append(params, requoted(name)+"="+requoted(value))
 		}
 	}
 	return params
+}
+
+func requoted(part string) string {
+	plain, err := url.QueryUnescape(part)
+	if err != nil {
+		return part
+	}
+	return url.QueryEscape(plain)
+}
+
+// namesIn are the parameters' names in the order in which the client wrote them.
+func namesIn(params url.Values, rawQuery string) []string {
+	names := slices.Sorted(maps.Keys(params))
+	slices.SortStableFunc(names, func(a, b string) int {
+		return cmp.Compare(strings.Index("&"+rawQuery, "&"+url.QueryEscape(a)), strings.Index("&"+rawQuery, "&"+url.QueryEscape(b)))
+	})
+	return names
 }

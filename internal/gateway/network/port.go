@@ -10,9 +10,6 @@ import (
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
-// maxPairs is how many allowed address pairs a port may have, as in Neutron.
-const maxPairs = 10
-
 var vnicTypes = readOneOf(nil, topology.VNICNormal, "direct", "macvtap", "baremetal", "direct-physical",
 	"virtio-forwarder", "smart-nic", "vdpa", "accelerator-direct", "accelerator-direct-physical", "remote-managed")
 
@@ -20,7 +17,7 @@ var portAttributes = standard(
 	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
 	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
-	attribute{name: "mac_address", read: readMAC, post: true, put: true, guard: onlyNetworkOwner, filter: filterMAC, sort: true},
+	attribute{name: "mac_address", read: readMAC, post: true, put: true, guard: onlyNetworkOwner, guardPut: onlyAdmin, filter: filterMAC, sort: true},
 	attribute{name: "fixed_ips", read: readFixedIPs, post: true, put: true, guard: guardFixedIPs, filter: asIs},
 	attribute{name: "device_id", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "device_owner", read: readText(255), fallback: "", post: true, put: true, guard: guardOwner, filter: asIs, sort: true},
@@ -105,7 +102,7 @@ func guardPairs(v any) (setter, []string) {
 		return anySetter, nil
 	}
 	if mac {
-		parts = []string{"mac_address", "ip_address"}
+		parts = []string{"ip_address", "mac_address"}
 	}
 	return networkOwner, parts
 }
@@ -117,10 +114,6 @@ func readPairs(_ string, v any) (any, error) {
 	elements, ok := v.([]any)
 	if !ok {
 		return nil, badRequest("Allowed address pairs must be a list.")
-	}
-	if len(elements) > maxPairs {
-		return nil, fault.New(fault.Invalid, "AllowedAddressPairExhausted",
-			"The number of allowed address pair exceeds the maximum %d.", maxPairs)
 	}
 	pairs := []topology.AddressPair{}
 	seen := map[topology.AddressPair]bool{}
@@ -135,7 +128,7 @@ func readPairs(_ string, v any) (any, error) {
 				shown = "None"
 			}
 			return nil, fault.New(fault.Invalid, "DuplicateAddressPairInRequest",
-				"Invalid input for operation: Request contains duplicate address pair: mac_address %s ip_address %s.", shown, p.IPAddress)
+				"Request contains duplicate address pair: mac_address %s ip_address %s.", shown, p.IPAddress)
 		}
 		seen[p] = true
 		pairs = append(pairs, p)
@@ -267,6 +260,9 @@ func setPort(spec *topology.PortSpec, v values) {
 
 // checkGroups refuses groups of other projects than the port's.
 func (a *api) checkGroups(ctx context.Context, by identity.Caller, spec *topology.PortSpec) error {
+	if spec.WantSecurity != nil && !*spec.WantSecurity {
+		return nil // refused whatever they are
+	}
 	for _, id := range spec.WantGroups {
 		g, err := a.Store.FindSecurityGroup(ctx, id)
 		if err != nil {

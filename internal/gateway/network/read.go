@@ -193,7 +193,11 @@ func readCIDR(_ string, v any) (any, error) {
 	return p, nil
 }
 
+// readMAC reads a MAC address; null is any.
 func readMAC(name string, v any) (any, error) {
+	if v == nil {
+		return "", nil
+	}
 	s, _ := v.(string)
 	mac, ok := topology.ParseMAC(s)
 	if !ok {

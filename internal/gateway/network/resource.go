@@ -66,7 +66,7 @@ func scoped(next gateway.Handler) gateway.Handler {
 }
 
 func (res *resource[T]) handleList(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-	q, fields, err := readQuery(by, res.attributes, r.URL.Query())
+	q, fields, err := readQuery(by, res.attributes, r.URL.RawQuery)
 	if err != nil {
 		return nil, err
 	}

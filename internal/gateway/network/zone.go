@@ -14,7 +14,7 @@ var zoneAttributes = []attribute{
 }
 
 func (a *api) listZones(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-	q, fields, err := readQuery(by, zoneAttributes, r.URL.Query())
+	q, fields, err := readQuery(by, zoneAttributes, r.URL.RawQuery)
 	if err != nil {
 		return nil, err
 	}
