@@ -2,6 +2,7 @@ package pod
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -44,9 +45,11 @@ func (r *Request) replayable() bool {
 	return r.Body == http.NoBody
 }
 
+// closeBody does not wait: the body of a server's request cannot be closed while a
+// Read lasts, and one may have been abandoned.
 func (r *Request) closeBody() {
-	if c, ok := r.Body.(io.Closer); ok {
-		_ = c.Close()
+	if c, ok := r.Body.(io.Closer); ok && r.Body != http.NoBody {
+		go func() { _ = c.Close() }()
 	}
 }
 
@@ -54,6 +57,7 @@ func (r *Request) closeBody() {
 type upload struct {
 	exchange *exchange
 	body     io.Reader
+	buffer   []byte // of a body that is a stream
 }
 
 func (x *exchange) upload() io.ReadCloser {
@@ -66,13 +70,41 @@ func (x *exchange) upload() io.ReadCloser {
 func (u *upload) Read(p []byte) (int, error) {
 	x := u.exchange
 	x.reading.Store(true)
-	n, err := u.body.Read(p)
+	n, err := u.read(p)
 	x.reading.Store(false)
 	x.watchdog.feed(asking, x.timeout)
 	if err != nil && err != io.EOF {
 		x.broken.Store(&err)
 	}
 	return n, err
+}
+
+// read does not outlast the exchange: net/http ends none before its body's Read
+// has returned, and a client that stalls would keep it for ever.
+func (u *upload) read(p []byte) (int, error) {
+	x := u.exchange
+	if x.request.replayable() {
+		return u.body.Read(p)
+	}
+	if len(u.buffer) < len(p) {
+		u.buffer = make([]byte, len(p))
+	}
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	into := u.buffer[:len(p)]
+	go func() { // ends when the body's owner lets go of it
+		n, err := u.body.Read(into)
+		done <- result{n, err}
+	}()
+	select {
+	case r := <-done:
+		return copy(p, into[:r.n]), r.err
+	case <-x.ctx.Done():
+		return 0, context.Cause(x.ctx)
+	}
 }
 
 func (u *upload) Close() error {

@@ -31,9 +31,6 @@ var (
 func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	start := c.Now()
 	resp, err := c.guarded(ctx, &r)
-	if err != nil {
-		r.closeBody()
-	}
 	status := 0
 	if err == nil {
 		status = resp.StatusCode
@@ -47,10 +44,12 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 func (c *Client) guarded(ctx context.Context, r *Request) (*http.Response, error) {
 	l, ok := c.lanes[r.Service]
 	if !ok {
+		r.closeBody()
 		return nil, fmt.Errorf("no such service: %q", r.Service)
 	}
 	p, ok := l.breaker.allow()
 	if !ok {
+		r.closeBody()
 		_, since, reason := l.breaker.state()
 		return nil, c.unsent(r, errAway, "it is away since %s: %s", since.UTC().Format(time.RFC3339), reason)
 	}
@@ -60,6 +59,7 @@ func (c *Client) guarded(ctx context.Context, r *Request) (*http.Response, error
 	l.breaker.report(p, v, reason)
 	if err != nil {
 		x.end()
+		r.closeBody()
 		return nil, err
 	}
 	resp.Body = x.stream(resp)

@@ -127,16 +127,16 @@ func (x *exchange) fault(err error) error {
 	f := &fault.Error{Kind: fault.Unavailable, Pod: x.client.Options.Name, Err: err}
 	why := reason(err)
 	cause := context.Cause(x.ctx)
-	switch broken := x.broken.Load(); {
-	case broken != nil || errors.Is(cause, errStalled):
-		// The client's doing: no pod to name.
-		f.Kind, f.Pod, why = fault.Invalid, "", "the request's body broke off"
+	switch {
 	case errors.Is(cause, errNoAnswer):
 		f.Kind, why = fault.Timeout, fmt.Sprintf("no answer within %v", x.timeout)
 	case errors.Is(x.parent.Err(), context.DeadlineExceeded):
 		f.Kind, why = fault.Timeout, "no answer before the deadline"
 	case x.parent.Err() != nil:
 		f.Err, why = cause, "the caller went away"
+	case x.broken.Load() != nil || errors.Is(cause, errStalled):
+		// The client's doing: no pod to name.
+		f.Kind, f.Pod, why = fault.Invalid, "", "the request's body broke off"
 	}
 	f.Message = "cannot " + x.request.op() + ": " + why
 	if !x.sent.Load() {
