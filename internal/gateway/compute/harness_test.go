@@ -183,15 +183,18 @@ func (c *client) network(name, cidr string) topology.Network {
 }
 
 // eventually waits for what others do in the background.
-func eventually(t testing.TB, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool, instead ...func() string) {
 	t.Helper()
-	deadline := time.After(60 * time.Second)
+	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {
 		case <-deadline:
-			t.Fatalf("%s: not after 60 s", what)
+			for _, say := range instead {
+				t.Log(say())
+			}
+			t.Fatalf("%s: not after 30 s", what)
 		case <-tick.C:
 		}
 	}
