@@ -24,10 +24,10 @@ func (a *App) handler(o Options) http.Handler {
 	strict := a.config.Pods.Unreachable == config.UnreachableError
 	return gateway.New(gateway.Options{
 		Services: []gateway.Service{
-			compute.Service(compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Log: a.log}),
+			compute.Service(compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Strict: strict, Log: a.log}),
 			network.Service(network.Deps{Store: a.store, Settle: a.settle}),
 			volume.Service(volume.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
-			image.Service(image.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
+			image.Service(image.Deps{Dispatch: a.dispatch}),
 			a.admin(o).Service(),
 		},
 		Verifier: verifier, AuthURL: a.account.AuthURL(), Log: a.log, Metrics: a.metrics,

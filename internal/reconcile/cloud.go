@@ -30,44 +30,74 @@ func words(verb, singular string) string {
 }
 
 func list[T any](ctx context.Context, c *pod.Client, singular string, q url.Values) ([]T, error) {
-	var out map[string][]T
-	err := c.JSON(ctx, pod.Request{Service: pod.Network, Method: http.MethodGet, Path: path(singular, ""),
-		Query: q, Op: words("list", plural(singular))}, nil, &out)
-	return out[plural(singular)], err
+	r := pod.Request{Service: pod.Network, Method: http.MethodGet, Path: path(singular, ""), Query: q, Op: words("list", plural(singular))}
+	var out map[string]*[]T
+	if err := c.JSON(ctx, r, nil, &out); err != nil {
+		return nil, err
+	}
+	if out[plural(singular)] == nil {
+		return nil, unintelligible(c, r, plural(singular))
+	}
+	return *out[plural(singular)], nil
 }
 
 // get misses with found false.
 func get[T any](ctx context.Context, c *pod.Client, singular, id string) (obj T, found bool, err error) {
-	var out map[string]T
-	err = c.JSON(ctx, pod.Request{Service: pod.Network, Method: http.MethodGet, Path: path(singular, id),
-		Op: words("show", singular)}, nil, &out)
+	obj, err = one[T](ctx, c, singular, pod.Request{Method: http.MethodGet, Path: path(singular, id), Op: words("show", singular)}, nil)
 	if fault.Is(err, fault.NotFound) {
 		return obj, false, nil
 	}
-	return out[singular], err == nil, err
+	return obj, err == nil, err
 }
 
 func create[T any](ctx context.Context, c *pod.Client, singular string, body any) (T, error) {
-	var out map[string]T
-	err := c.JSON(ctx, pod.Request{Service: pod.Network, Method: http.MethodPost, Path: path(singular, ""),
-		Op: words("create", singular)}, map[string]any{singular: body}, &out)
-	return out[singular], err
+	return one[T](ctx, c, singular, pod.Request{Method: http.MethodPost, Path: path(singular, ""), Op: words("create", singular)}, body)
 }
 
 func update(ctx context.Context, c *pod.Client, singular, id string, changes map[string]any) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	return c.JSON(ctx, pod.Request{Service: pod.Network, Method: http.MethodPut, Path: path(singular, id),
-		Op: words("update", singular)}, map[string]any{singular: changes}, nil)
+	_, err := one[struct{}](ctx, c, singular, pod.Request{Method: http.MethodPut, Path: path(singular, id), Op: words("update", singular)}, changes)
+	return err
+}
+
+// one sends a request whose answer is one object.
+func one[T any](ctx context.Context, c *pod.Client, singular string, r pod.Request, body any) (obj T, err error) {
+	r.Service = pod.Network
+	var in any
+	if body != nil {
+		in = map[string]any{singular: body}
+	}
+	var out map[string]*T
+	if err := c.JSON(ctx, r, in, &out); err != nil {
+		return obj, err
+	}
+	if out[singular] == nil {
+		return obj, unintelligible(c, r, singular)
+	}
+	return *out[singular], nil
+}
+
+// unintelligible is an answer without what was asked for. It proves nothing,
+// whatever its status: something else than Neutron may have answered.
+func unintelligible(c *pod.Client, r pod.Request, missing string) error {
+	return &fault.Error{Kind: fault.Unavailable, Pod: c.Name(), Message: "cannot " + r.Op + ": the answer has no " + missing}
 }
 
 // remove is content when the object is gone already.
 func remove(ctx context.Context, c *pod.Client, singular, id string) error {
-	err := c.JSON(ctx, pod.Request{Service: pod.Network, Method: http.MethodDelete, Path: path(singular, id),
-		Op: words("delete", singular)}, nil, nil)
-	if fault.Is(err, fault.NotFound) {
-		return nil
+	r := pod.Request{Service: pod.Network, Method: http.MethodDelete, Path: path(singular, id), Op: words("delete", singular)}
+	resp, err := c.Do(ctx, r)
+	if err != nil {
+		return err
 	}
-	return err
+	defer func() { _ = resp.Body.Close() }()
+	switch {
+	case resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotFound:
+		return nil
+	case resp.StatusCode < http.StatusMultipleChoices:
+		return unintelligible(c, r, "status 204")
+	}
+	return pod.Upstream(c.Name(), r.Op, resp)
 }

@@ -1,0 +1,306 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/pod/podtest"
+	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/store/storetest"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+func TestPortBringsItsNetworkAndGroups(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		p1 := w.cloud.Pod("pod1")
+		net := w.network("blue", "10.0.0.0/24")
+		port := w.ports(net.ID, 1)[0]
+		w.mustWant(portIn(port, "pod1"))
+		p1.Settle()
+
+		if got := []int{w.count("pod1", "network"), w.count("pod1", "subnet")}; !slices.Equal(got, []int{1, 1}) {
+			t.Errorf("networks, subnets = %v, want one each", got)
+		}
+		there := p1.Objects("network")[0]
+		if there["provider:segmentation_id"] != net.SegmentationID || there["name"] != "blue" || there["project_id"] != w.project {
+			t.Errorf("network in the pod = %v, want our segment %d, name and project", there, net.SegmentationID)
+		}
+		reserved, err := s.EnsureDHCPPorts(t.Context(), net.ID, "pod1", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{reserved[0].FixedIPs[0].Address.String()}, w.dhcpAddresses("pod1")); diff != "" {
+			t.Errorf("DHCP ports' addresses (-want +got):\n%s", diff)
+		}
+		for _, o := range p1.Objects("port") {
+			if o["description"] != "tricircle:port:"+port.ID {
+				continue
+			}
+			got := fixedIPs(o["fixed_ips"])[0]["ip_address"]
+			if got != port.FixedIPs[0].Address.String() || o["mac_address"] != port.MACAddress {
+				t.Errorf("port in the pod has %v %v, want %v %v", got, o["mac_address"], port.FixedIPs[0].Address, port.MACAddress)
+			}
+		}
+
+		p1.ResetCalls()
+		w.mustWant(portIn(port, "pod1"))
+		if calls := p1.Calls(); len(calls) != 0 {
+			t.Errorf("bringing it there again took %d calls, want none: %v", len(calls), calls)
+		}
+		second := w.ports(net.ID, 1)[0]
+		w.mustWant(portIn(second, "pod1"))
+		if calls := p1.Calls(); len(calls) != 1 {
+			t.Errorf("a second port on the network took %d calls, want one: %v", len(calls), calls)
+		}
+		if calls := w.cloud.Pod("pod2").Calls(); len(calls) != 0 {
+			t.Errorf("pod2 was asked: %v", calls)
+		}
+	})
+}
+
+func TestManyPortsAtOnceShareOneNetwork(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{DHCPAgents: 2})
+		net := w.network("blue", "10.0.0.0/22")
+		var wg sync.WaitGroup
+		for _, p := range w.ports(net.ID, 200) {
+			wg.Go(func() {
+				if err := w.want(portIn(p, "pod1")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		w.cloud.Pod("pod1").Settle()
+		if got := []int{len(w.cloud.Pod("pod1").Objects("network")), w.count("pod1", "subnet"), len(w.dhcpAddresses("pod1")), w.count("pod1", "port")}; !slices.Equal(got, []int{1, 1, 2, 202}) {
+			t.Errorf("networks, subnets, DHCP ports, all ports = %v, want 1, 1, 2, 202", got)
+		}
+	})
+}
+
+// An agent that makes a port of its own the moment DHCP is on without a reserved
+// one must find the reserved one there.
+func TestGreedyAgentFindsTheReservedPort(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		for _, name := range []string{"pod1", "pod2"} {
+			w.cloud.Pod(name).GreedyDHCP(true)
+		}
+		net := w.network("blue", "10.0.0.0/24")
+		ports := w.ports(net.ID, 2)
+		w.mustWant(portIn(ports[0], "pod1"))
+		w.mustWant(portIn(ports[1], "pod2"))
+		// A second subnet on a network that is there already.
+		w.subnet(net.ID, "10.1.0.0/24")
+		w.settle()
+		seen := map[string]string{}
+		for _, name := range []string{"pod1", "pod2"} {
+			w.cloud.Pod(name).Settle()
+			var want []string
+			reserved, err := s.EnsureDHCPPorts(t.Context(), net.ID, name, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range reserved[0].FixedIPs {
+				want = append(want, f.Address.String())
+			}
+			slices.Sort(want)
+			got := w.dhcpAddresses(name)
+			if diff := cmp.Diff(want, got); diff != "" || len(got) != 2 {
+				t.Errorf("%s: DHCP addresses (-ours +the pod's):\n%s", name, diff)
+			}
+			for _, a := range got {
+				if other := seen[a]; other != "" {
+					t.Errorf("%s and %s both serve DHCP from %s", other, name, a)
+				}
+				seen[a] = name
+			}
+		}
+	})
+}
+
+// Whatever call goes wrong, and however, the next process brings it to the same
+// end: one of everything.
+func TestAnyCallMayFail(t *testing.T) {
+	t.Parallel()
+	failures := map[string]podtest.Fault{
+		"reply lost":   {DropReply: true},
+		"request lost": {DropRequest: true},
+		"500":          {Status: 500, Body: "oops"},
+		"garbage":      {Garbage: true},
+		"no answer":    {Hang: true},
+	}
+	for name, failure := range failures {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, s *store.Store) {
+				w := newWorld(t, s, podtest.Options{})
+				if failure.Hang {
+					w.timeout = 300 * time.Millisecond
+				}
+				clean := w.cloud.Pod("pod1").Inventory()
+				for nth := 1; ; nth++ {
+					if !w.failAt(nth, failure) {
+						if nth < 6 {
+							t.Errorf("only %d calls could fail", nth-1)
+						}
+						break
+					}
+				}
+				w.settle()
+				w.cloud.Pod("pod1").Settle()
+				if diff := cmp.Diff(clean, w.cloud.Pod("pod1").Inventory()); diff != "" {
+					t.Errorf("left in the pod after deleting all (-before +after):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// failAt brings a port on a fresh network into pod1 while the nth call to it
+// fails, then again in a new process, checks that there is one of everything, and
+// deletes it. It reports whether there was an nth call.
+func (w *world) failAt(nth int, failure podtest.Fault) bool {
+	w.t.Helper()
+	pod1 := w.cloud.Pod("pod1")
+	net := w.network(fmt.Sprint("net", nth), "10.0.0.0/24")
+	w.subnet(net.ID, "fd00::/64")
+	port := w.ports(net.ID, 1)[0]
+	failure.Nth, failure.Times = nth, 1
+	restore := pod1.Fault(failure)
+	err := w.want(portIn(port, "pod1"))
+	restore()
+	if err != nil && !strings.Contains(err.Error(), "pod pod1") {
+		w.t.Errorf("call %d: the error does not name the pod: %v", nth, err)
+	}
+	w.restart()
+	w.mustWant(portIn(port, "pod1"))
+	pod1.Settle()
+	got := []int{len(pod1.Objects("network")), len(pod1.Objects("subnet")), len(w.dhcpAddresses("pod1")), len(pod1.Objects("port"))}
+	if want := []int{1, 2, 2, 2}; !slices.Equal(got, want) {
+		w.t.Errorf("call %d: networks, subnets, DHCP addresses, ports = %v, want %v", nth, got, want)
+	}
+	restore = pod1.Fault(failure)
+	defer restore()
+	if err := w.store.DeletePort(w.t.Context(), port.ID, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.store.DeleteNetwork(w.t.Context(), net.ID, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	w.settle()
+	return err != nil
+}
+
+func TestPodAwayMakesWorkWait(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		net := w.network("blue", "10.0.0.0/24")
+		target := portIn(w.ports(net.ID, 1)[0], "pod1")
+		w.cloud.Pod("pod1").Down()
+		err := w.want(target)
+		if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "pod1") {
+			t.Errorf("error = %v, want one that says that pod1 is away", err)
+		}
+		m, err := s.FindMapping(t.Context(), target)
+		if err != nil || m.Reason == "" || !m.Pending() {
+			t.Errorf("mapping = %+v, %v, want it pending with a reason", m, err)
+		}
+		w.cloud.Pod("pod1").Up()
+		w.settle()
+		if m, err = s.FindMapping(t.Context(), target); err != nil || m.Reason != "" || m.PodID == "" {
+			t.Errorf("mapping = %+v, %v, want it done", m, err)
+		}
+	})
+}
+
+func TestChangesReachThePods(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		net := w.network("blue", "10.0.0.0/24")
+		ports := w.ports(net.ID, 2)
+		w.mustWant(portIn(ports[0], "pod1"))
+		w.mustWant(portIn(ports[1], "pod2"))
+		_, err := s.UpdateNetwork(t.Context(), net.ID, func(n *topology.Network) error { n.Name = "red"; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		for _, name := range []string{"pod1", "pod2"} {
+			if got := w.cloud.Pod(name).Objects("network")[0]["name"]; got != "red" {
+				t.Errorf("%s: network is called %v, want red", name, got)
+			}
+		}
+	})
+}
+
+// Members of a group in other pods are let in by address, and shut out again when
+// they leave.
+func TestGroupReachesAcrossPods(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		net := w.network("blue", "10.0.0.0/24")
+		ports := w.ports(net.ID, 2)
+		w.mustWant(portIn(ports[0], "pod1"))
+		w.mustWant(portIn(ports[1], "pod2"))
+		w.settle()
+		prefixes := func(name string) (out []string) {
+			for _, o := range w.cloud.Pod(name).Objects("security_group_rule") {
+				if p, ok := o["remote_ip_prefix"].(string); ok && o["project_id"] == w.project {
+					out = append(out, p)
+				}
+			}
+			return out
+		}
+		if diff := cmp.Diff([]string{ports[1].FixedIPs[0].Address.String() + "/32"}, prefixes("pod1")); diff != "" {
+			t.Errorf("pod1 lets in (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{ports[0].FixedIPs[0].Address.String() + "/32"}, prefixes("pod2")); diff != "" {
+			t.Errorf("pod2 lets in (-want +got):\n%s", diff)
+		}
+		if err := s.DeletePort(t.Context(), ports[1].ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		if got := prefixes("pod1"); len(got) != 0 {
+			t.Errorf("pod1 still lets in %v", got)
+		}
+	})
+}
+
+func TestWhatIsDeletedBehindOurBackIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		net := w.network("blue", "10.0.0.0/24")
+		port := w.ports(net.ID, 1)[0]
+		w.mustWant(portIn(port, "pod1"))
+		m, err := s.FindMapping(t.Context(), portIn(port, "pod1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.delete("pod1", "/v2.0/ports/"+m.PodID)
+		if err := s.Touch(t.Context(), store.KindPort, port.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		again, err := s.FindMapping(t.Context(), portIn(port, "pod1"))
+		if err != nil || again.PodID == m.PodID || w.count("pod1", "port") != 2 {
+			t.Errorf("mapping = %+v, %v, want a new port", again, err)
+		}
+	})
+}

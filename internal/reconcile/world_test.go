@@ -1,0 +1,200 @@
+package reconcile_test
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tricircle/tricircle/internal/fleet"
+	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/pod/podtest"
+	"github.com/tricircle/tricircle/internal/reconcile"
+	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/store/storetest"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// world is two simulated pods with a store, a fleet and a reconciler over them.
+type world struct {
+	t       *testing.T
+	cloud   *podtest.Cloud
+	store   *store.Store
+	fleet   *fleet.Fleet
+	project string
+	timeout time.Duration // of a call to a pod
+	*reconcile.Reconciler
+}
+
+func newWorld(t *testing.T, s *store.Store, o podtest.Options) *world {
+	t.Helper()
+	w := &world{t: t, cloud: podtest.New(t, o), store: s, timeout: 30 * time.Second}
+	w.project = w.cloud.ProjectID("demo")
+	err := s.SetFabric(topology.Fabric{Physical: []topology.PhysicalNetwork{
+		{Name: "bridge", VLANs: []topology.VLANRange{{Min: 101, Max: 200}}, Flat: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	for i, name := range []string{"pod1", "pod2"} {
+		p := store.Pod{Name: name, Region: podtest.Region(name), Zone: []string{"az1", "az2"}[i], DHCPPorts: max(o.DHCPAgents, 1)}
+		if _, err := s.CreatePod(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.fleet.Changed()
+	return w
+}
+
+// restart is what a new process has: the store, and nothing in memory.
+func (w *world) restart() {
+	account := pod.NewAccount(pod.AccountOptions{AuthURL: w.cloud.AuthURL(), Username: "admin", Password: "secret",
+		ProjectName: "admin", UserDomainName: "Default", ProjectDomainName: "Default"})
+	w.fleet = fleet.New(fleet.Options{Store: w.store, Own: account, Client: pod.Options{Timeout: w.timeout,
+		Breaker: pod.BreakerOptions{Failures: 1000}}})
+	w.Reconciler = reconcile.New(reconcile.Options{Store: w.store, Pods: w.fleet, Holder: uuid.NewString(), IntentGrace: time.Minute})
+}
+
+// network makes a central VLAN network with a DHCP subnet.
+func (w *world) network(name, cidr string) topology.Network {
+	w.t.Helper()
+	nets, err := w.store.CreateNetworks(w.t.Context(), []topology.Network{{ProjectID: w.project, Name: name,
+		AdminStateUp: true, PortSecurityEnabled: true}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.subnet(nets[0].ID, cidr)
+	return nets[0]
+}
+
+func (w *world) subnet(networkID, cidr string) topology.Subnet {
+	w.t.Helper()
+	prefix := netip.MustParsePrefix(cidr)
+	version := 4
+	if prefix.Addr().Is6() {
+		version = 6
+	}
+	made, err := w.store.CreateSubnets(w.t.Context(), []topology.SubnetSpec{{Subnet: topology.Subnet{ProjectID: w.project,
+		NetworkID: networkID, IPVersion: version, CIDR: prefix, EnableDHCP: true, Name: "sub"}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return made[0]
+}
+
+// ports makes central ports on a network.
+func (w *world) ports(networkID string, n int) []topology.Port {
+	w.t.Helper()
+	specs := make([]topology.PortSpec, n)
+	for i := range specs {
+		specs[i].Port = topology.Port{ProjectID: w.project, NetworkID: networkID, AdminStateUp: true}
+	}
+	made, err := w.store.CreatePorts(w.t.Context(), specs)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return made
+}
+
+// want asks for the target and brings it about.
+func (w *world) want(t store.Target) error {
+	if _, err := w.store.Want(context.Background(), w.project, t); err != nil {
+		return err
+	}
+	return w.Ensure(context.Background(), t, nil)
+}
+
+func (w *world) mustWant(t store.Target) {
+	w.t.Helper()
+	if err := w.want(t); err != nil {
+		w.t.Fatalf("%v: %v", t, err)
+	}
+}
+
+func portIn(p topology.Port, podName string) store.Target {
+	return store.Target{Kind: store.KindPort, ID: p.ID, Pod: podName}
+}
+
+// settle does the work of all jobs until none is left.
+func (w *world) settle() {
+	w.t.Helper()
+	for range 10 {
+		pending, err := w.store.ListMappings(w.t.Context(), store.MappingQuery{Pending: true})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if len(pending) == 0 {
+			return
+		}
+		for _, m := range pending {
+			if err := w.Ensure(w.t.Context(), m.Target, nil); err != nil {
+				w.t.Logf("settle: %v", err)
+			}
+		}
+	}
+	w.t.Fatal("jobs do not come to an end")
+}
+
+// count is how many objects of a kind the pod has that carry our mark.
+func (w *world) count(podName, kind string) int {
+	n := 0
+	for _, o := range w.cloud.Pod(podName).Objects(kind) {
+		if d, _ := o["description"].(string); len(d) > 10 && d[:10] == "tricircle:" {
+			n++
+		}
+	}
+	return n
+}
+
+// dhcpAddresses are the addresses of all DHCP ports in the pod, whoever made
+// them.
+func (w *world) dhcpAddresses(podName string) []string {
+	var out []string
+	for _, o := range w.cloud.Pod(podName).Objects("port") {
+		if o["device_owner"] != "network:dhcp" {
+			continue
+		}
+		for _, f := range fixedIPs(o["fixed_ips"]) {
+			out = append(out, f["ip_address"].(string))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func fixedIPs(v any) []map[string]any {
+	var out []map[string]any
+	switch list := v.(type) {
+	case []any:
+		for _, x := range list {
+			out = append(out, x.(map[string]any))
+		}
+	case []map[string]any:
+		out = list
+	}
+	return out
+}
+
+// delete deletes something in a pod, as its operator would.
+func (w *world) delete(podName, path string) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodDelete, w.cloud.Pod(podName).URL(podtest.Network)+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("X-Auth-Token", w.cloud.Token("admin", "admin"))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusNoContent {
+		w.t.Fatalf("DELETE %s: %s", path, resp.Status)
+	}
+}
