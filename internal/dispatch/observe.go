@@ -47,7 +47,7 @@ func (o *observer) observe(kindName string, r row, podName, zone string, by iden
 		known, ok = o.old[target]
 	}
 	o.mu.Unlock()
-	if ok && known == sum {
+	if ok && known == sum || len(o.queue) == cap(o.queue) {
 		return
 	}
 	entry, ok := EntryOf(kindName, r.raw, podName, zone, by)

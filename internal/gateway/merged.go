@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 
@@ -41,7 +40,7 @@ func SetField(doc []byte, path, value string) []byte {
 
 // Quote is the string as JSON.
 func Quote(s string) []byte {
-	quoted, err := json.Marshal(s)
+	quoted, err := encode(s)
 	if err != nil {
 		panic(err) // strings always encode
 	}

@@ -161,28 +161,44 @@ func pump(pipes []*io.PipeWriter, body io.Reader, sum checksum) error {
 	return err
 }
 
+// copyAll holds the last piece back until it has seen the end and the sum: a pod
+// that was told the length takes the image for whole with its last byte.
 func copyAll(pipes []*io.PipeWriter, body io.Reader, sum checksum) error {
-	buf := make([]byte, chunk)
+	buf, next := make([]byte, chunk), make([]byte, chunk)
+	held := 0 // bytes of buf
 	for {
-		n, err := body.Read(buf)
-		for _, pipe := range pipes {
-			if n == 0 {
-				break
-			}
-			if _, err := pipe.Write(buf[:n]); err != nil {
-				return errStopped
-			}
-		}
+		n, err := body.Read(next)
 		if sum.hash != nil {
-			sum.hash.Write(buf[:n])
+			sum.hash.Write(next[:n])
+		}
+		if n > 0 {
+			if err := writeAll(pipes, buf[:held]); err != nil {
+				return err
+			}
+			buf, next, held = next, buf, n
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			return sum.check()
+			if err := sum.check(); err != nil {
+				return err
+			}
+			return writeAll(pipes, buf[:held])
 		case err != nil:
 			return &fault.Error{Kind: fault.Invalid, Message: "the upload broke off", Err: err}
 		}
 	}
+}
+
+func writeAll(pipes []*io.PipeWriter, p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	for _, pipe := range pipes {
+		if _, err := pipe.Write(p); err != nil {
+			return errStopped
+		}
+	}
+	return nil
 }
 
 // checksum compares an upload with what a pod has already.

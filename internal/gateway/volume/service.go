@@ -85,9 +85,9 @@ func (a *api) routes() []gateway.Route {
 		{Method: remove, Pattern: "/os-quota-sets/{id}", Strategy: gateway.Refused, Admin: true, Handle: refuse(perPod), Note: perPod},
 		{Method: get, Pattern: "/os-quota-class-sets/{id}", Strategy: gateway.Replicated, Handle: a.first},
 		{Method: get, Pattern: "/os-availability-zone", Strategy: gateway.Central, Handle: a.zones},
-		{Method: get, Pattern: "/os-services", Strategy: gateway.Merged, Admin: true, Handle: a.gather("services")},
-		{Method: get, Pattern: "/os-hosts", Strategy: gateway.Merged, Admin: true, Handle: a.gather("hosts")},
-		{Method: get, Pattern: "/scheduler-stats/get_pools", Strategy: gateway.Merged, Admin: true, Handle: a.gather("pools")},
+		{Method: get, Pattern: "/os-services", Strategy: gateway.Merged, Admin: true, Policy: "volume_extension:services:index", Handle: a.gather("services")},
+		{Method: get, Pattern: "/os-hosts", Strategy: gateway.Merged, Admin: true, Policy: "volume_extension:hosts", Handle: a.gather("hosts")},
+		{Method: get, Pattern: "/scheduler-stats/get_pools", Strategy: gateway.Merged, Admin: true, Policy: "scheduler_extension:scheduler_stats:get_pools", Handle: a.gather("pools")},
 		{Method: get, Pattern: "/extensions", Strategy: gateway.Replicated, Handle: a.first},
 		{Method: get, Pattern: "/resource_filters", Strategy: gateway.Replicated, Handle: a.first},
 	}
