@@ -86,7 +86,11 @@ func (s *session) connect(ctx context.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client.Client{Endpoint: s.find(ctx, account, o), Token: token}, nil
+	transport, err := httpClient(o.TLS)
+	if err != nil {
+		return nil, err
+	}
+	return &client.Client{Endpoint: s.find(ctx, account, o), Token: token, HTTP: transport}, nil
 }
 
 func (s *session) credentials() (pod.AccountOptions, error) {

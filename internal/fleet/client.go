@@ -47,6 +47,9 @@ func (f *Fleet) held(ctx context.Context, name string) (held, error) {
 	if err != nil {
 		return held{}, err
 	}
+	if old, ok := f.clients[name]; ok {
+		old.client.Close() // idle connections only: requests under way end well
+	}
 	f.clients[name] = h
 	return h, nil
 }
