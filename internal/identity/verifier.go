@@ -45,7 +45,7 @@ type Options struct {
 	TTL    time.Duration
 	Size   int              // tokens remembered; default 50,000
 	Now    func() time.Time // default time.Now
-	Client *http.Client     // to reach Keystone
+	Client *http.Client     // to reach Keystone, best pod.Account's
 }
 
 // Verifier tells who a token belongs to. It asks Keystone once per token and TTL.
@@ -79,7 +79,11 @@ func NewVerifier(o Options) *Verifier {
 		o.Now = time.Now
 	}
 	if o.Client == nil {
-		o.Client = &http.Client{Timeout: callTimeout}
+		o.Client = &http.Client{
+			Timeout: callTimeout,
+			// net/http would carry both tokens to any host.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
 	}
 	base := strings.TrimSuffix(strings.TrimRight(o.AuthURL, "/"), "/v3")
 	return &Verifier{

@@ -104,6 +104,9 @@ func (a *Account) GoString() string { return a.options.String() }
 // AuthURL is Keystone's address, ending in /v3.
 func (a *Account) AuthURL() string { return a.options.AuthURL }
 
+// HTTP is the client that reaches Keystone.
+func (a *Account) HTTP() *http.Client { return a.options.HTTP }
+
 // Token is a valid token of the account.
 func (a *Account) Token(ctx context.Context) (string, error) {
 	s, err := a.session(ctx)

@@ -3,6 +3,7 @@ package pod
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -73,7 +74,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.read(p)
 	x.reading.Store(false)
 	x.watchdog.feed(asking, x.timeout)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		x.broken.Store(&err)
 	}
 	return n, err

@@ -64,7 +64,7 @@ func TestMissingEndpoint(t *testing.T) {
 	t.Parallel()
 	k := newFakeKeystone(t)
 	c := New(Options{Name: "eu-2", Region: "Pod1", Account: k.account()})
-	_, err := c.Do(t.Context(), get(Network, "/ports"))
+	err := try(t.Context(), c, get(Network, "/ports"))
 	const want = "pod eu-2: cannot list things: the catalog has no public endpoint for network in region Pod1"
 	if !fault.Is(err, fault.Unavailable) || !strings.HasPrefix(err.Error(), want) || !NotSent(err) {
 		t.Errorf("Do = %v, want %q", err, want)
@@ -89,7 +89,7 @@ func TestMissingEndpoint(t *testing.T) {
 func TestMovedEndpoint(t *testing.T) {
 	t.Parallel()
 	c, k := clientOf(t, closedPort(t), func(o *Options) { o.Breaker.Failures = 1 })
-	if _, err := c.Do(t.Context(), get(Compute, "/servers")); err == nil {
+	if err := try(t.Context(), c, get(Compute, "/servers")); err == nil {
 		t.Fatal("Do at a closed port = nil")
 	}
 	moved, _ := newClient(t, func(http.ResponseWriter, *http.Request) {}, nil)

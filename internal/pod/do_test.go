@@ -73,14 +73,14 @@ func TestDoRefusesCrookedPaths(t *testing.T) {
 	var calls atomic.Int32
 	c, _ := newClient(t, func(http.ResponseWriter, *http.Request) { calls.Add(1) }, nil)
 	for _, path := range []string{"", "servers", "/servers/../flavors", "/a/%2e%2E/b", "/a/.", "/a?x", "/a#x", "/%zz", "//../x"} {
-		if _, err := c.Do(t.Context(), get(Compute, path)); !fault.Is(err, fault.Invalid) {
+		if err := try(t.Context(), c, get(Compute, path)); !fault.Is(err, fault.Invalid) {
 			t.Errorf("Do(%q) = %v, want Invalid", path, err)
 		}
 	}
 	if n := calls.Load(); n != 0 {
 		t.Errorf("%d calls, want 0", n)
 	}
-	if _, err := c.Do(t.Context(), get("dns", "/")); err == nil {
+	if err := try(t.Context(), c, get("dns", "/")); err == nil {
 		t.Error("Do of an unknown service = nil")
 	}
 }
@@ -296,7 +296,7 @@ func TestDoFails(t *testing.T) {
 				}
 			})
 			r := Request{Service: Network, Method: http.MethodPost, Path: "/ports", Op: "create port", Timeout: tt.timeout, Body: strings.NewReader("{}")}
-			_, err := c.Do(t.Context(), r)
+			err := try(t.Context(), c, r)
 			if !fault.Is(err, tt.kind) || !strings.HasPrefix(err.Error(), "pod eu-2: "+tt.want) {
 				t.Errorf("Do = %v, want %q", err, tt.want)
 			}
@@ -321,7 +321,7 @@ func TestDoWithoutKeystone(t *testing.T) {
 	c, k := newClient(t, func(http.ResponseWriter, *http.Request) {}, nil)
 	k.Close()
 	for range 10 {
-		_, err := c.Do(t.Context(), get(Compute, "/servers"))
+		err := try(t.Context(), c, get(Compute, "/servers"))
 		if !fault.Is(err, fault.Unavailable) || !NotSent(err) ||
 			!strings.HasPrefix(err.Error(), "pod eu-2: cannot list things: cannot log in at Keystone: connection refused") {
 			t.Fatalf("Do = %v", err)
@@ -337,14 +337,14 @@ func TestDoWithABrokenClientBody(t *testing.T) {
 	c, _ := newClient(t, hang, func(o *Options) { o.Breaker.Failures = 1 })
 	put := Request{Service: Image, Method: http.MethodPut, Path: "/images/1/file", Op: "upload image"}
 	put.Body = io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(errors.New("the client is gone")))
-	_, err := c.Do(t.Context(), put)
+	err := try(t.Context(), c, put)
 	if !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), "eu-2") {
 		t.Errorf("Do = %v, want Invalid without the pod", err)
 	}
 	stalled, feed := io.Pipe()
-	defer feed.Close()
+	defer func() { _ = feed.Close() }()
 	put.Body, put.Timeout = stalled, 50*time.Millisecond
-	_, err = c.Do(t.Context(), put)
+	err = try(t.Context(), c, put)
 	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "the request's body broke off") {
 		t.Errorf("Do = %v, want Invalid", err)
 	}
@@ -402,7 +402,7 @@ func TestDoHoldsToTheCallersDeadline(t *testing.T) {
 	c, _ := newClient(t, hang, func(o *Options) { o.Breaker.Failures = 1; o.ConnectTimeout = 40 * time.Millisecond })
 	short, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
-	_, err := c.Do(short, get(Compute, "/servers"))
+	err := try(short, c, get(Compute, "/servers"))
 	if err == nil {
 		t.Fatal("Do = nil")
 	}
@@ -411,7 +411,7 @@ func TestDoHoldsToTheCallersDeadline(t *testing.T) {
 	}
 	fair, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
 	defer cancel()
-	_, err = c.Do(fair, get(Compute, "/servers"))
+	err = try(fair, c, get(Compute, "/servers"))
 	if !fault.Is(err, fault.Timeout) || !strings.Contains(err.Error(), "no answer before the deadline") {
 		t.Errorf("Do = %v, want Timeout", err)
 	}
@@ -429,7 +429,7 @@ func TestDoForCallersWhoGo(t *testing.T) {
 	}, func(o *Options) { o.Breaker.Failures = 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-arrived; cancel() }()
-	_, err := c.Do(ctx, get(Compute, "/servers"))
+	err := try(ctx, c, get(Compute, "/servers"))
 	if !errors.Is(err, context.Canceled) || NotSent(err) {
 		t.Errorf("Do = %v, want canceled, and sent", err)
 	}
@@ -463,7 +463,7 @@ func TestDoLimitsRequestsInFlight(t *testing.T) {
 	<-full
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err := c.Do(short, get(Image, "/images"))
+	err := try(short, c, get(Image, "/images"))
 	if !fault.Is(err, fault.Unavailable) || !NotSent(err) || !strings.Contains(err.Error(), "too many requests in flight") {
 		t.Errorf("Do = %v, want Unavailable", err)
 	}
@@ -505,7 +505,7 @@ func TestDoStopsAskingAPodThatIsAway(t *testing.T) {
 	}
 	since := k.clock.Now()
 	k.clock.Add(time.Second)
-	_, err := c.Do(t.Context(), get(Compute, "/servers"))
+	err := try(t.Context(), c, get(Compute, "/servers"))
 	const want = "pod eu-2: cannot list things: it is away since 2026-11-22T10:00:00Z: it answers 502"
 	if !fault.Is(err, fault.Unavailable) || !strings.HasPrefix(err.Error(), want) || !NotSent(err) || calls.Load() != 5 {
 		t.Errorf("Do = %v after %d calls, want %q after 5", err, calls.Load(), want)
@@ -569,7 +569,7 @@ func TestDoGivesUpConnecting(t *testing.T) {
 		<-ctx.Done()
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}
 	}
-	_, err := c.Do(t.Context(), Request{Service: Compute, Method: "GET", Path: "/", Timeout: 50 * time.Millisecond})
+	err := try(t.Context(), c, Request{Service: Compute, Method: "GET", Path: "/", Timeout: 50 * time.Millisecond})
 	if !NotSent(err) || !fault.Is(err, fault.Timeout) {
 		t.Errorf("Do = %v, want Timeout before anything was sent", err)
 	}

@@ -97,7 +97,7 @@ func (a *answer) Read(p []byte) (int, error) {
 	x.watchdog.feed(answering, x.client.IdleTimeout)
 	n, err := a.body.Read(p)
 	x.watchdog.sleep(answering)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = x.brokeOff(err)
 	}
 	return n, err

@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -139,4 +140,13 @@ func closedPort(t testing.TB) string {
 	s := httptest.NewServer(http.NotFoundHandler())
 	s.Close()
 	return s.URL
+}
+
+// try makes a request that should fail.
+func try(ctx context.Context, c *Client, r Request) error {
+	resp, err := c.Do(ctx, r)
+	if err == nil {
+		discard(resp)
+	}
+	return err
 }

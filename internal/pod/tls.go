@@ -45,7 +45,8 @@ func (t TLS) Load() (TLS, error) {
 
 func (t TLS) client() *http.Client {
 	return &http.Client{
-		Timeout: loginTimeout,
+		Timeout:       loginTimeout,
+		CheckRedirect: stay,
 		Transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: DefaultConnectTimeout}).DialContext,
@@ -53,10 +54,14 @@ func (t TLS) client() *http.Client {
 			TLSHandshakeTimeout:   2 * DefaultConnectTimeout,
 			ResponseHeaderTimeout: loginTimeout,
 			MaxIdleConnsPerHost:   16,
+			MaxConnsPerHost:       64,
 			IdleConnTimeout:       4 * time.Second,
 		},
 	}
 }
+
+// stay follows no redirection: net/http would carry the token to any host.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // tlsConfig is a copy: a transport changes the one it is given.
 func (a *Account) tlsConfig() *tls.Config {

@@ -52,7 +52,7 @@ func Upstream(podName, op string, resp *http.Response) error {
 		Pod:      podName,
 		Upstream: &fault.Upstream{Status: resp.StatusCode, Header: resp.Header.Clone(), Body: body},
 	}
-	if f.Message == "" {
+	if f.Message == "" || resp.StatusCode < 400 { // a redirection's page says nothing
 		f.Message = fmt.Sprintf("cannot %s: %s", op, statusText(resp.StatusCode))
 	}
 	return f

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -99,19 +100,32 @@ func TestUpstreamOfRealServices(t *testing.T) {
 
 func upstream(t *testing.T, resp *http.Response) *fault.Error {
 	t.Helper()
-	err, ok := Upstream("eu-2", "create port", resp).(*fault.Error)
+	err := Upstream("eu-2", "create port", resp)
+	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {
-		t.Fatalf("Upstream is a %T", err)
+		t.Fatalf("Upstream = %v, want a fault", err)
 	}
-	return err
+	return f
 }
 
-func reply(status int, contentType, body string) *http.Response {
-	return &http.Response{
-		StatusCode: status,
-		Header:     http.Header{"Content-Type": {contentType}},
-		Body:       io.NopCloser(strings.NewReader(body)),
-	}
+// canned is a reply that is made up.
+type canned struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func reply(status int, contentType, body string) canned {
+	return canned{status, http.Header{"Content-Type": {contentType}}, body}
+}
+
+func (c canned) upstream(t *testing.T) *fault.Error {
+	t.Helper()
+	return upstream(t, &http.Response{
+		StatusCode: c.status,
+		Header:     c.header,
+		Body:       io.NopCloser(strings.NewReader(c.body)),
+	})
 }
 
 func TestUpstreamOfOddReplies(t *testing.T) {
@@ -119,7 +133,7 @@ func TestUpstreamOfOddReplies(t *testing.T) {
 	const j, h, p = "application/json", "text/html", "text/plain"
 	for _, tt := range []struct {
 		name    string
-		resp    *http.Response
+		resp    canned
 		kind    fault.Kind
 		code    string
 		message string
@@ -156,7 +170,7 @@ func TestUpstreamOfOddReplies(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := upstream(t, tt.resp)
+			got := tt.resp.upstream(t)
 			want := &fault.Error{Kind: tt.kind, Code: tt.code, Message: tt.message, Pod: "eu-2"}
 			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fault.Error{}, "Upstream")); diff != "" {
 				t.Errorf("Upstream (-want +got):\n%s", diff)
@@ -168,7 +182,7 @@ func TestUpstreamOfOddReplies(t *testing.T) {
 func TestUpstreamReadsLittle(t *testing.T) {
 	t.Parallel()
 	resp := reply(500, "text/plain", strings.Repeat("é", 10*MaxErrorBody))
-	got := upstream(t, resp)
+	got := resp.upstream(t)
 	if n := len(got.Upstream.Body); n != MaxErrorBody {
 		t.Errorf("Upstream kept %d bytes, want %d", n, MaxErrorBody)
 	}
@@ -184,8 +198,8 @@ func TestUpstreamKeepsCompressedBodies(t *testing.T) {
 	_, _ = io.WriteString(z, `{"itemNotFound": {"message": "no such thing"}}`)
 	_ = z.Close()
 	resp := reply(404, "application/json", packed.String())
-	resp.Header.Set("Content-Encoding", "gzip")
-	got := upstream(t, resp)
+	resp.header.Set("Content-Encoding", "gzip")
+	got := resp.upstream(t)
 	if got.Message != "no such thing" || !bytes.Equal(got.Upstream.Body, packed.Bytes()) {
 		t.Errorf("Upstream = %q with %d bytes, want the message and the body as it came", got.Message, len(got.Upstream.Body))
 	}
@@ -202,7 +216,7 @@ func FuzzUpstream(f *testing.F) {
 		f.Add(500, "text/html", string(body))
 	}
 	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
-		got := upstream(t, reply(status, contentType, body))
+		got := reply(status, contentType, body).upstream(t)
 		if got.Message == "" || !utf8.ValidString(got.Message) || strings.ContainsAny(got.Message, "\n\r\x00") {
 			t.Errorf("Upstream(%d, %q) says %q", status, body, got.Message)
 		}
