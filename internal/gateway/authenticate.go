@@ -46,7 +46,7 @@ func (g *gateway) authorise(x *exchange, next func(*exchange) error) error {
 	}
 	// Nova and Cinder refuse this to admins too.
 	if project := x.req.URLProject(); project != "" && x.service.ProjectInPath && project != x.caller.ProjectID {
-		return fault.New(fault.Invalid, "",
+		return fault.New(fault.Invalid, CodeOtherProject,
 			"Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'", project, x.caller.ProjectID)
 	}
 	if x.service.Before != nil {

@@ -16,6 +16,7 @@ const (
 	CodeNoRoute       = "NoRoute"       // no such path, or not with this method
 	CodeMalformedBody = "MalformedBody" // not JSON
 	CodeNoToken       = "NoToken"       // no token, or a bad one
+	CodeOtherProject  = "OtherProject"  // the path names a project that the token is not for
 )
 
 // Shape is one API's way to say that a request failed.
@@ -43,6 +44,9 @@ func NovaError(err *fault.Error, r *http.Request) (int, http.Header, []byte) {
 
 // CinderError is the Block Storage API's shape.
 func CinderError(err *fault.Error, r *http.Request) (int, http.Header, []byte) {
+	if err.Code == CodeOtherProject {
+		err = fault.New(err.Kind, err.Code, "Malformed request url")
+	}
 	return named(cinderFaults, "volumeFault", err, r)
 }
 
