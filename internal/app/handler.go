@@ -25,7 +25,7 @@ func (a *App) handler(o Options) http.Handler {
 	return gateway.New(gateway.Options{
 		Services: []gateway.Service{
 			compute.Service(compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Strict: strict, Log: a.log}),
-			network.Service(network.Deps{Store: a.store, Settle: a.settle}),
+			network.Service(network.Deps{Store: a.store, Zones: a.fleet, Settle: a.settle}),
 			volume.Service(volume.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
 			image.Service(image.Deps{Dispatch: a.dispatch}),
 			a.admin(o).Service(),

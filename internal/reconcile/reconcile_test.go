@@ -148,6 +148,7 @@ func TestAnyCallMayFail(t *testing.T) {
 				w := newWorld(t, s, podtest.Options{})
 				if failure.Hang {
 					w.timeout = 300 * time.Millisecond
+					w.restart()
 				}
 				clean := w.cloud.Pod("pod1").Inventory()
 				for nth := 1; ; nth++ {
