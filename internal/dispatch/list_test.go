@@ -49,12 +49,12 @@ type fakePod struct {
 	mu      sync.Mutex
 	servers []server
 	calls   []string
-	fault   func(call int) string // "", down, error, garbage, cut, refuse
+	fault   func(call int) string // "", down, hang, error, garbage, cut, refuse
 }
 
 func (f *fakePod) Name() string { return f.name }
 
-func (f *fakePod) Do(_ context.Context, r pod.Request) (*http.Response, error) {
+func (f *fakePod) Do(ctx context.Context, r pod.Request) (*http.Response, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, r.Path+"?"+r.Query.Encode())
@@ -63,6 +63,9 @@ func (f *fakePod) Do(_ context.Context, r pod.Request) (*http.Response, error) {
 		what = f.fault(len(f.calls))
 	}
 	switch what {
+	case "hang":
+		<-ctx.Done()
+		return nil, &fault.Error{Kind: fault.Timeout, Pod: f.name, Message: "no answer in time", Err: ctx.Err()}
 	case "down":
 		return nil, &fault.Error{Kind: fault.Unavailable, Pod: f.name, Message: "connection refused"}
 	case "error":
@@ -271,7 +274,7 @@ func newTest(index Index, pods ...*fakePod) *Dispatcher {
 			}
 			return nil, fault.New(fault.NotFound, "", "no pod %s", name)
 		},
-		Index: index,
+		Index: index, Timeout: 100 * time.Millisecond,
 	})
 }
 
@@ -564,6 +567,7 @@ func TestListWithAPodInTrouble(t *testing.T) {
 	}{
 		{name: "all well", want: []string{"b4", "a3", "b2", "a1"}},
 		{name: "refuses connections", faults: [2]string{"", "down"}, want: []string{"b4?", "a3", "b2?", "a1"}, away: "pod2"},
+		{name: "hangs", faults: [2]string{"", "hang"}, want: []string{"b4?", "a3", "b2?", "a1"}, away: "pod2"},
 		{name: "answers 500", faults: [2]string{"error", ""}, want: []string{"b4", "a3?", "b2", "a1?"}, away: "pod1"},
 		{name: "answers garbage", faults: [2]string{"", "garbage"}, want: []string{"b4?", "a3", "b2?", "a1"}, away: "pod2"},
 		{name: "cuts its body", faults: [2]string{"", "cut"}, want: []string{"b4?", "a3", "b2?", "a1"}, away: "pod2"},
@@ -675,6 +679,7 @@ func TestLocate(t *testing.T) {
 		{name: "nobody has it", id: "zz", kind: fault.NotFound},
 		{name: "found although a pod is away", faults: [2]string{"down", ""}, id: "b2", want: "pod2"},
 		{name: "the pod that is away may have it", faults: [2]string{"down", ""}, id: "zz", kind: fault.Unavailable},
+		{name: "a pod hangs", faults: [2]string{"hang", ""}, id: "zz", kind: fault.Unavailable},
 		{name: "path in the ID", id: "../x", kind: fault.NotFound},
 	} {
 		t.Run(test.name, func(t *testing.T) {

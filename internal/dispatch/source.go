@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 	"slices"
 
@@ -75,18 +76,8 @@ func (s *source) open(ctx context.Context, size int) {
 // load fetches one page after the first of the markers that the pod still knows;
 // with none, from the beginning. Rows up to the place taken are dropped, so a
 // marker that is too early costs time only.
-func (s *source) load(ctx context.Context, markers []string) error {
-	var pg *page
-	var err error
-	for _, marker := range append(markers, "") {
-		pg, err = s.listing.fetch(ctx, s.client, marker, s.size)
-		if err == nil || marker == "" || !unknownMarker(err) {
-			break
-		}
-		if s.listing.order.grouped {
-			return err // without an order there is no other way to find the place
-		}
-	}
+func (s *source) load(ctx context.Context, markers iter.Seq[string]) error {
+	pg, err := s.fetchAfter(ctx, markers)
 	if err != nil {
 		return err
 	}
@@ -102,6 +93,17 @@ func (s *source) load(ctx context.Context, markers []string) error {
 		s.rows[i].pod = s.number
 	}
 	return nil
+}
+
+func (s *source) fetchAfter(ctx context.Context, markers iter.Seq[string]) (*page, error) {
+	for marker := range markers {
+		pg, err := s.listing.fetch(ctx, s.client, marker, s.size)
+		// Without an order there is no other way to find the place.
+		if err == nil || !unknownMarker(err) || s.listing.order.grouped {
+			return pg, err
+		}
+	}
+	return s.listing.fetch(ctx, s.client, "", s.size)
 }
 
 // unknownMarker reports whether the pod may have refused because of the marker.
@@ -128,7 +130,7 @@ func (s *source) beyond(rows []row) []row {
 func (s *source) fill(ctx context.Context) error {
 	for len(s.rows) == 0 && s.more {
 		s.size = min(2*s.size, s.listing.PageSize)
-		if err := s.load(ctx, s.recent); err != nil {
+		if err := s.load(ctx, slices.Values(s.recent)); err != nil {
 			return err
 		}
 	}
@@ -140,7 +142,7 @@ func (s *source) readAll(ctx context.Context) error {
 	all := s.rows
 	for s.more {
 		s.rows = nil
-		if err := s.load(ctx, s.recent); err != nil {
+		if err := s.load(ctx, slices.Values(s.recent)); err != nil {
 			s.rows = all
 			return err
 		}
@@ -177,7 +179,7 @@ func (s *source) refill(ctx context.Context) error {
 func (s *source) fail(ctx context.Context, err error) {
 	l := s.listing
 	s.err, s.more = err, false
-	if _, refused := errors.AsType[*refusal](err); !refused {
+	if _, refused := errors.AsType[*refusal](err); !refused && ctx.Err() == nil {
 		l.d.Log.Warn("pod is missing in a list", "pod", s.name, "list", l.Field, "request_id", l.By.RequestID, "error", err)
 	}
 	if l.Placeholder == nil || l.Kind == "" {
@@ -232,18 +234,25 @@ func (l *listing) locate(ctx context.Context) error {
 }
 
 // markers are IDs of the pod that come before the place where the list begins,
-// the nearest first.
-func (l *listing) markers(ctx context.Context, podName string) []string {
-	if !l.after.is() || l.order.grouped && podName != l.after.pod || l.Unique {
-		return nil
+// the nearest first. The index is read only if the first is not taken.
+func (l *listing) markers(ctx context.Context, podName string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !l.after.is() || l.order.grouped && podName != l.after.pod || l.Unique {
+			return
+		}
+		near := l.after.near[podName]
+		if podName == l.after.pod {
+			near = l.after.id
+		}
+		if near != "" && !yield(near) {
+			return
+		}
+		for _, id := range l.indexed(ctx, podName) {
+			if !yield(id) {
+				return
+			}
+		}
 	}
-	if podName == l.after.pod {
-		return append([]string{l.after.id}, l.indexed(ctx, podName)...)
-	}
-	if near, ok := l.after.near[podName]; ok {
-		return append([]string{near}, l.indexed(ctx, podName)...)
-	}
-	return l.indexed(ctx, podName)
 }
 
 // indexMargin is how far before the place an indexed row must be to count as
