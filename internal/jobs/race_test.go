@@ -41,9 +41,13 @@ func TestNoChangeIsLost(t *testing.T) {
 				}
 				// No sweep: the guard alone has to do.
 				start(t, jobs.Options{Store: s, Ensure: w.Ensure, SweepEvery: time.Hour})
-				writeAtRandom(t, s, w, c.writes)
+				writes := c.writes
+				if detecting {
+					writes /= 5 // SQLite is written in Go: the race detector slows it, too
+				}
+				writeAtRandom(t, s, w, writes)
 				eventually(t, "all are up to date", func() bool { return w.stale(t) == 0 })
-				t.Logf("%d writes, %d runs", c.writes, w.Runs())
+				t.Logf("%d writes, %d runs", writes, w.Runs())
 			})
 		})
 	}

@@ -141,17 +141,8 @@ func (r *Runner) config() *river.Config {
 
 // Start begins to work jobs of all pods; Stop ends that.
 func (r *Runner) Start(ctx context.Context) error {
-	if err := r.live(ctx); err != nil {
+	if err := errors.Join(r.live(ctx), r.addPods(ctx), r.rescue(ctx)); err != nil {
 		return fmt.Errorf("cannot start jobs: %w", err)
-	}
-	pods, err := r.o.Store.ListPods(ctx)
-	if err != nil {
-		return fmt.Errorf("cannot start jobs: %w", err)
-	}
-	for _, p := range pods {
-		if err := r.AddPod(p.Name); err != nil {
-			return err
-		}
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	if err := r.queue.Start(background); err != nil {
@@ -160,7 +151,10 @@ func (r *Runner) Start(ctx context.Context) error {
 	}
 	r.cancel = cancel
 	r.done.Go(func() { every(background, r.o.LeaseFor/3, r.watch) })
-	r.done.Go(func() { every(background, r.o.SweepEvery, r.sweepInTurn) })
+	r.done.Go(func() {
+		r.sweepInTurn(background)
+		every(background, r.o.SweepEvery, r.sweepInTurn)
+	})
 	return nil
 }
 

@@ -11,16 +11,16 @@ import (
 // sweepPage bounds how long one transaction of the sweep lasts.
 const sweepPage = 200
 
-// every calls f now and then at the interval until ctx ends.
+// every calls f at the interval until ctx ends.
 func every(ctx context.Context, interval time.Duration, f func(context.Context)) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		f(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			f(ctx)
 		}
 	}
 }

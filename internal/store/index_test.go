@@ -81,7 +81,7 @@ func TestRecordMany(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		storetest.Pods(t, s, "pod1")
 		var all []store.Entry
-		for i := range 1200 {
+		for i := range 700 {
 			all = append(all, server(fmt.Sprint("s", i), "pod1", "p", time.Duration(i)*time.Second))
 		}
 		for range 2 {
