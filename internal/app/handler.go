@@ -19,7 +19,7 @@ import (
 func (a *App) handler(o Options) http.Handler {
 	verifier := identity.NewVerifier(identity.Options{
 		AuthURL: a.account.AuthURL(), Service: a.account,
-		TTL: a.config.Tokens.MaxStaleness, Size: a.config.Tokens.Cache,
+		TTL: a.config.Tokens.MaxStaleness, Size: a.config.Tokens.Cache, Client: a.account.HTTP(),
 	})
 	strict := a.config.Pods.Unreachable == config.UnreachableError
 	return gateway.New(gateway.Options{
@@ -48,6 +48,7 @@ func (a *App) admin(o Options) *admin.Admin {
 	}
 	return admin.New(admin.Options{
 		Store: a.store, Fleet: a.fleet, Jobs: a.jobs, Region: a.config.Region, PublicURL: a.config.PublicURL,
-		Account: a.account, Credentials: a.credentials(o.Getenv), PhysicalNetworks: wires, Version: o.Version,
+		Account: a.account, Credentials: a.credentials(o.Getenv), PhysicalNetworks: wires,
+		HTTP: a.account.HTTP(), Version: o.Version,
 	})
 }

@@ -23,3 +23,9 @@ func (c Caller) HasRole(role string) bool { return slices.Contains(c.Roles, role
 
 // IsAdmin is the rule "role:admin" that OpenStack's default policies share.
 func (c Caller) IsAdmin() bool { return c.HasRole("admin") }
+
+// String names the caller without the token.
+func (c Caller) String() string { return "user " + c.UserID + " in project " + c.ProjectID }
+
+// GoString is String: a caller printed in any way shows no token.
+func (c Caller) GoString() string { return c.String() }

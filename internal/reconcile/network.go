@@ -94,7 +94,7 @@ func (s *segment) reserve(ctx context.Context, subnets []topology.Subnet) ([]top
 	n := 0
 	for _, want := range subnets {
 		if want.EnableDHCP {
-			n = max(p.DHCPPorts, 1)
+			n = p.DHCPPorts
 		}
 	}
 	return s.r.store.EnsureDHCPPorts(ctx, s.net.ID, s.pod, n)
