@@ -326,7 +326,7 @@ func drawServers(t *rapid.T, podName string) []server {
 	var rows []server
 	for i := range rapid.IntRange(0, 25).Draw(t, podName) {
 		s := server{
-			ID:     fmt.Sprintf("%x%s%d", rapid.IntRange(0, 15).Draw(t, "id"), podName, i),
+			ID:     fmt.Sprintf("%x%s-%d", rapid.IntRange(0, 15).Draw(t, "id"), podName, i),
 			Name:   rapid.SampledFrom([]string{"a", "B", "b", "Web", "web", "c", ""}).Draw(t, "name"),
 			Status: "ACTIVE", Project: "demo",
 			Created: time.Unix(int64(1e9+rapid.IntRange(0, 600).Draw(t, "created")), 0).UTC().Format(time.RFC3339),
