@@ -49,13 +49,13 @@ func stop(t testing.TB, r *jobs.Runner) {
 // eventually asks until it holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {
 		case <-deadline:
-			t.Fatalf("%s: not after 30 s", what)
+			t.Fatalf("%s: not after 2 minutes", what)
 		case <-tick.C:
 		}
 	}
