@@ -53,6 +53,7 @@ type Dispatcher struct {
 	cursors  *cursors
 	absences *absences
 	observer *observer
+	buffers  buffers
 }
 
 // New makes a dispatcher. What it sees in lists reaches the index only while Run

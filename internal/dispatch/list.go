@@ -65,7 +65,7 @@ type List struct {
 
 // Row is a row on its way out.
 type Row struct {
-	Raw   []byte
+	Raw   []byte // not to be kept
 	ID    string
 	Pod   string
 	Asked *url.URL // the address whose answer it is from; nil if from the index
@@ -129,6 +129,9 @@ type listing struct {
 	merge   *merge
 	members []map[string][]byte
 	header  http.Header
+
+	mu   sync.Mutex
+	held []*bytes.Buffer // of the pages read so far
 }
 
 // List asks the pods and begins to merge. It fails when the request is wrong in
@@ -162,8 +165,11 @@ func (d *Dispatcher) List(ctx context.Context, o List) (*Result, error) {
 
 // WriteTo sends the list. An error means that it is not complete and must not
 // look so.
+//
+// It can be called once.
 func (r *Result) WriteTo(w io.Writer) (int64, error) {
 	l := r.listing
+	defer l.release()
 	var sent int64
 	for {
 		if r.done {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tidwall/gjson"
@@ -64,7 +65,7 @@ func (l *listing) fetch(ctx context.Context, p Pod, marker string, size int) (*p
 	if resp.StatusCode >= 400 {
 		return nil, l.refused(p, resp)
 	}
-	body, err := readAll(resp)
+	body, err := l.readAll(resp)
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.Unavailable, Pod: p.Name(), Message: "cannot list " + l.Field + ": its answer broke off", Err: err}
 	}
@@ -108,8 +109,32 @@ func (l *listing) query(marker string, size int) url.Values {
 	return query
 }
 
-func readAll(resp *http.Response) ([]byte, error) {
-	var buf bytes.Buffer
+// buffers are those of pages that have been sent; megabytes each, and every list
+// needs one per pod.
+type buffers struct{ pool sync.Pool }
+
+const maxPooled = 8 << 20
+
+func (b *buffers) get() *bytes.Buffer {
+	if buf, ok := b.pool.Get().(*bytes.Buffer); ok {
+		return buf
+	}
+	return new(bytes.Buffer)
+}
+
+func (b *buffers) put(buf *bytes.Buffer) {
+	if buf.Cap() <= maxPooled {
+		buf.Reset()
+		b.pool.Put(buf)
+	}
+}
+
+// readAll reads a page; the bytes are valid until release.
+func (l *listing) readAll(resp *http.Response) ([]byte, error) {
+	buf := l.d.buffers.get()
+	l.mu.Lock()
+	l.held = append(l.held, buf)
+	l.mu.Unlock()
 	if n := resp.ContentLength; n > 0 && n < maxPage {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
@@ -118,6 +143,16 @@ func readAll(resp *http.Response) ([]byte, error) {
 		err = fmt.Errorf("more than %d bytes", maxPage)
 	}
 	return buf.Bytes(), err
+}
+
+// release gives the pages' memory back. No row may be used after it.
+func (l *listing) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, buf := range l.held {
+		l.d.buffers.put(buf)
+	}
+	l.held = nil
 }
 
 // parse finds the rows. Their bytes stay as they are: duplicate names and invalid

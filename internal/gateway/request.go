@@ -89,6 +89,9 @@ func (r *Request) Bytes() ([]byte, error) {
 	return body, nil
 }
 
+// SetBytes replaces the body that is forwarded.
+func (r *Request) SetBytes(body []byte) { r.body, r.bodyRead = body, true }
+
 // JSON decodes the body. A body that is not one JSON value is fault.Invalid.
 func (r *Request) JSON(v any) error {
 	body, err := r.Bytes()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tricircle/tricircle/internal/dispatch"
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
@@ -87,6 +88,9 @@ func (a *api) createBeside(of resource, path, kind string) gateway.Handler {
 		if err != nil {
 			return nil, err
 		}
+		if err := a.zoneInBody(ctx, r, of, name); err != nil {
+			return nil, err
+		}
 		reply, err := a.pass(ctx, by, r, name, of)
 		if err != nil {
 			return nil, err
@@ -94,6 +98,29 @@ func (a *api) createBeside(of resource, path, kind string) gateway.Handler {
 		a.note(ctx, by, of, name, reply)
 		return reply, nil
 	}
+}
+
+// zoneInBody puts the pod's own name for the zone into a creation that names one
+// (backups do).
+func (a *api) zoneInBody(ctx context.Context, r *gateway.Request, of resource, podName string) error {
+	body, err := r.Bytes()
+	if err != nil {
+		return err
+	}
+	zone := gjson.GetBytes(body, of.item+".availability_zone").String()
+	if zone == "" {
+		return nil
+	}
+	home, err := a.placeAt(ctx, fleet.Need{PodOnly: podName, Zone: zone, Why: "what it is made from is there"}, of.item)
+	if err != nil {
+		return err
+	}
+	body, err = withZone(body, of.item, home.PodZone)
+	if err != nil {
+		return err
+	}
+	r.SetBytes(body)
+	return nil
 }
 
 // note records what a pod has just created.

@@ -73,6 +73,8 @@ func (a *api) routes() []gateway.Route {
 		{Method: post, Pattern: "/attachments", Strategy: gateway.Routed, Handle: a.createBeside(attachments, "attachment.volume_uuid", store.KindVolume)},
 		{Method: get, Pattern: "/groups", Strategy: gateway.Merged, Handle: a.list(groups, brief)},
 		{Method: get, Pattern: "/groups/detail", Strategy: gateway.Merged, Handle: a.list(groups, full)},
+		{Method: post, Pattern: "/groups", Strategy: gateway.Refused, Handle: refuse(noGroups), Note: noGroups},
+		{Method: post, Pattern: "/groups/action", Strategy: gateway.Refused, Handle: refuse(noGroups), Note: noGroups},
 		{Method: get, Pattern: "/group_snapshots", Strategy: gateway.Merged, Handle: a.list(groupSnapshots, brief)},
 		{Method: get, Pattern: "/group_snapshots/detail", Strategy: gateway.Merged, Handle: a.list(groupSnapshots, full)},
 		{Method: post, Pattern: "/group_snapshots", Strategy: gateway.Routed, Handle: a.createBeside(groupSnapshots, "group_snapshot.group_id", dispatch.KindGroup)},
@@ -129,6 +131,7 @@ func (a *api) transferRoutes(base string) []gateway.Route {
 
 const (
 	perPod     = "quotas are set in each pod for now, since each pod counts its own volumes"
+	noGroups   = "groups of volumes are made in a pod for now, since their types differ from pod to pod"
 	typePerPod = "volume types are managed in each pod for now, under the same names"
 )
 

@@ -104,14 +104,14 @@ func (a *api) place(ctx context.Context, by identity.Caller, body []byte) (store
 		need.PodOnly, need.Why = name, fmt.Sprintf("%s %s is there", anchor.words, id)
 	}
 	if need.PodOnly != "" {
-		return a.placeAt(ctx, need)
+		return a.placeAt(ctx, need, "volume")
 	}
 	return a.Fleet.Choose(ctx, by, need)
 }
 
 // placeAt takes the one pod that will do, if the zone allows. A cordoned pod
 // still takes what grows out of things that it has.
-func (a *api) placeAt(ctx context.Context, need fleet.Need) (store.Pod, error) {
+func (a *api) placeAt(ctx context.Context, need fleet.Need, what string) (store.Pod, error) {
 	pods, err := a.Fleet.Pods(ctx)
 	if err != nil {
 		return store.Pod{}, err
@@ -122,7 +122,7 @@ func (a *api) placeAt(ctx context.Context, need fleet.Need) (store.Pod, error) {
 	}
 	if need.Zone != "" && pods[i].Zone != need.Zone {
 		return store.Pod{}, fault.New(fault.Invalid, "",
-			"the volume cannot be in zone %s: %s, in zone %s", need.Zone, need.Why, pods[i].Zone)
+			"the %s cannot be in zone %s: %s, in zone %s", what, need.Zone, need.Why, pods[i].Zone)
 	}
 	return pods[i], nil
 }
@@ -131,15 +131,10 @@ func (a *api) placeAt(ctx context.Context, need fleet.Need) (store.Pod, error) {
 // volume type by name, since types have an ID of their own in each pod.
 func (a *api) podBody(ctx context.Context, by identity.Caller, body []byte, chosen store.Pod) ([]byte, error) {
 	var err error
-	switch {
-	case gjson.GetBytes(body, "volume.availability_zone").String() == "":
-	case chosen.PodZone == "":
-		body, err = sjson.DeleteBytes(body, "volume.availability_zone")
-	default:
-		body, err = sjson.SetBytes(body, "volume.availability_zone", chosen.PodZone)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot write the zone: %w", err)
+	if gjson.GetBytes(body, "volume.availability_zone").String() != "" {
+		if body, err = withZone(body, "volume", chosen.PodZone); err != nil {
+			return nil, err
+		}
 	}
 	wanted := gjson.GetBytes(body, "volume.volume_type").String()
 	if uuid.Validate(wanted) != nil {
@@ -153,6 +148,20 @@ func (a *api) podBody(ctx context.Context, by identity.Caller, body []byte, chos
 		return nil, fmt.Errorf("cannot write the volume type: %w", err)
 	}
 	return body, nil
+}
+
+// withZone writes the pod's name for the zone; a pod without one decides itself.
+func withZone(body []byte, item, podZone string) (out []byte, err error) {
+	path := item + ".availability_zone"
+	if podZone == "" {
+		out, err = sjson.DeleteBytes(body, path)
+	} else {
+		out, err = sjson.SetBytes(body, path, podZone)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the zone: %w", err)
+	}
+	return out, nil
 }
 
 // typeName is the name of a volume type that some pod has under the ID; empty if

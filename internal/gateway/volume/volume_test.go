@@ -344,6 +344,10 @@ func TestSnapshotsAreWhereTheirVolumeIs(t *testing.T) {
 	if resp, body := send(t, gw, "POST", "/v3/abc/snapshots", `{"snapshot": {"volume_id": "pod2-1"}}`); resp.StatusCode != 202 {
 		t.Fatalf("POST = %d %s", resp.StatusCode, body)
 	}
+	if resp, body := send(t, gw, "POST", "/v3/abc/snapshots", `{"snapshot": {"volume_id": "pod2-1", "availability_zone": "az1"}}`); resp.StatusCode != 400 ||
+		!strings.Contains(body, "the snapshot cannot be in zone az1") {
+		t.Errorf("in another zone = %d %s, want 400", resp.StatusCode, body)
+	}
 	if _, body := send(t, gw, "GET", "/v3/abc/snapshots", ""); gjson.Get(body, "snapshots.0.id").String() != "pod2-snap" {
 		t.Errorf("list = %s", body)
 	}
