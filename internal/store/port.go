@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,7 +51,7 @@ var portShape = &shape{
 	},
 	visible: func(project string) []arm {
 		return []arm{own(project), { // a network's owner sees all its ports
-			"t.project_id <> ? AND t.network_id IN (SELECT n.id FROM networks n WHERE n.project_id = ?)", []any{project, project}}}
+			"t.landlord = ?", []any{project}}}
 	},
 	missing: topology.NoPort,
 }
@@ -142,11 +143,12 @@ func createPort(ctx context.Context, tx *Tx, g *ground, spec topology.PortSpec) 
 	p.CreatedAt = tx.now()
 	p.UpdatedAt, p.Revision = p.CreatedAt, 1
 	_, err = tx.Exec(ctx, `
-		INSERT INTO ports (`+bare(portShape)+`)
-		VALUES (`+marks(len(portShape.columns)-1)+`)`,
+		INSERT INTO ports (`+bare(portShape)+`, landlord)
+		VALUES (`+marks(len(portShape.columns))+`)`,
 		p.ID, p.NetworkID, p.ProjectID, p.Name, p.Description, p.AdminStateUp, p.MACAddress,
 		p.DeviceID, p.DeviceOwner, p.PortSecurityEnabled, asJSON(p.AllowedAddressPairs), p.VNICType, p.Auto, p.Pod,
-		p.CreatedAt, p.UpdatedAt, p.Revision)
+		p.CreatedAt, p.UpdatedAt, p.Revision,
+		sql.NullString{String: g.network.ProjectID, Valid: g.network.ProjectID != p.ProjectID})
 	if err != nil {
 		return p, fmt.Errorf("cannot create port: %w", err)
 	}

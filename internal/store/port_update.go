@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"slices"
@@ -140,7 +141,24 @@ func changeAddresses(ctx context.Context, tx *Tx, before, p *topology.Port, want
 		return err
 	}
 	p.FixedIPs = keep
-	return placement{p, subnets}.takeAddresses(ctx, tx, add)
+	if err := (placement{p, subnets}).takeAddresses(ctx, tx, add); err != nil {
+		return err
+	}
+	return orderAddresses(ctx, tx, p)
+}
+
+// orderAddresses puts IPv4 first, as for a new port.
+func orderAddresses(ctx context.Context, tx *Tx, p *topology.Port) error {
+	slices.SortStableFunc(p.FixedIPs, func(a, b topology.FixedIP) int {
+		return cmp.Compare(a.Address.BitLen(), b.Address.BitLen())
+	})
+	for i, ip := range p.FixedIPs {
+		_, err := tx.Exec(ctx, `UPDATE addresses SET position = ? WHERE subnet_id = ? AND address = ?`, i, ip.SubnetID, ip.Address.String())
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sortAddresses compares what a port has with what it is to have. Addresses that

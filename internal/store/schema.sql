@@ -149,12 +149,17 @@ CREATE TABLE ports (
     vnic_type             TEXT NOT NULL,
     auto                  BIGINT NOT NULL,
     pod                   TEXT NOT NULL,
+    landlord              TEXT,
     created_at            BIGINT NOT NULL,
     updated_at            BIGINT NOT NULL,
     revision              BIGINT NOT NULL
 );
 
 CREATE INDEX ports_by_device ON ports (device_id, id);
+
+CREATE INDEX ports_by_landlord ON ports (landlord, id) WHERE landlord IS NOT NULL;
+
+CREATE INDEX ports_by_name ON ports (project_id, name, id);
 
 CREATE INDEX ports_by_network ON ports (network_id, id);
 

@@ -46,9 +46,6 @@ func plus(a netip.Addr, n uint64) netip.Addr {
 	return sum
 }
 
-// minus is how far a is after start.
-func minus(a, start netip.Addr) uint64 { return Pool{start, a}.size() - 1 }
-
 // RandomAddress picks any address of the pools, free or not. It is the quick
 // first try; below picks a number from 0 up to its argument, exclusive.
 func RandomAddress(pools []Pool, below func(uint64) uint64) (netip.Addr, bool) {

@@ -45,7 +45,9 @@ func scopeOf(by identity.Caller) string {
 	if by.IsAdmin() {
 		return ""
 	}
-	return by.ProjectID
+	// The gateway lets nobody in without a project; and if it did, he would have
+	// nothing rather than everything.
+	return cmp.Or(by.ProjectID, "none")
 }
 
 func readFields(params url.Values) []string {

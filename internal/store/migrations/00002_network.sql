@@ -55,6 +55,8 @@ CREATE TABLE subnets (
 CREATE INDEX subnets_by_network ON subnets (network_id, id);
 CREATE INDEX subnets_by_project ON subnets (project_id, id);
 
+-- landlord is the network's project where that is not the port's own: he sees
+-- the port too, and lists of 100,000 ports have no time to join for it.
 CREATE TABLE ports (
     id                    TEXT PRIMARY KEY,
     network_id            TEXT NOT NULL REFERENCES networks (id),
@@ -70,12 +72,15 @@ CREATE TABLE ports (
     vnic_type             TEXT NOT NULL,
     auto                  BIGINT NOT NULL,
     pod                   TEXT NOT NULL,
+    landlord              TEXT,
     created_at            BIGINT NOT NULL,
     updated_at            BIGINT NOT NULL,
     revision              BIGINT NOT NULL
 );
 CREATE INDEX ports_by_network ON ports (network_id, id);
 CREATE INDEX ports_by_project ON ports (project_id, id);
+CREATE INDEX ports_by_name ON ports (project_id, name, id);
+CREATE INDEX ports_by_landlord ON ports (landlord, id) WHERE landlord IS NOT NULL;
 CREATE INDEX ports_by_device ON ports (device_id, id);
 
 -- The keys of the next two are what makes an address and a MAC unique. No

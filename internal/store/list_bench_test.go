@@ -1,0 +1,82 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/store/storetest"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+const manyPorts = 100_000
+
+// BenchmarkListPorts lists a page of 1,000 out of 100,000 ports of one project,
+// on both databases: the first page, one far in, and one by another order.
+func BenchmarkListPorts(b *testing.B) {
+	for name, url := range urls(b) {
+		s := storetest.Open(b, store.Options{URL: url})
+		ctx := bench(b, s)
+		n := addNetwork(b, s, topology.Network{})
+		addSubnet(b, s, subnetSpec(n.ID, "10.0.0.0/12"))
+		var middle string
+		for made := 0; made < manyPorts; made += 500 {
+			specs := make([]topology.PortSpec, 500)
+			for i := range specs {
+				specs[i] = portSpec(n.ID)
+				specs[i].Name = fmt.Sprintf("port-%d", made+i)
+			}
+			ports, err := s.CreatePorts(ctx, specs)
+			if err != nil {
+				b.Fatal(err)
+			}
+			middle = ports[0].ID
+		}
+		for what, q := range map[string]store.Query{
+			"first":   {ProjectID: alice, Limit: 1000},
+			"middle":  {ProjectID: alice, Limit: 1000, Marker: middle},
+			"network": {ProjectID: alice, Limit: 1000, Filters: map[string][]string{"network_id": {n.ID}}},
+			"by name": {ProjectID: alice, Limit: 1000, Sort: []store.SortKey{{Name: "name"}}},
+			"admin":   {Limit: 1000},
+			"one":     {ProjectID: alice, Filters: map[string][]string{"name": {"port-77777"}}},
+		} {
+			b.Run(name+"/"+what, func(b *testing.B) {
+				for b.Loop() {
+					ports, err := s.ListPorts(ctx, q)
+					if err != nil || len(ports) == 0 {
+						b.Fatal(len(ports), err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkCreatePorts makes ports one by one, as 16 clients do.
+func BenchmarkCreatePorts(b *testing.B) {
+	for name, url := range urls(b) {
+		s := storetest.Open(b, store.Options{URL: url})
+		bench(b, s)
+		n := addNetwork(b, s, topology.Network{})
+		addSubnet(b, s, subnetSpec(n.ID, "10.0.0.0/12"))
+		b.Run(name, func(b *testing.B) {
+			b.SetParallelism(8)
+			began := time.Now()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := s.CreatePorts(context.Background(), []topology.PortSpec{portSpec(n.ID)}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/time.Since(began).Seconds(), "ports/s")
+		})
+	}
+}
+
+func urls(b *testing.B) map[string]string {
+	return map[string]string{"sqlite": storetest.SQLiteURL(b), "postgres": storetest.PostgresURL(b)}
+}
