@@ -41,11 +41,11 @@ func TestNoChangeIsLost(t *testing.T) {
 				}
 				// No sweep: the guard alone has to do.
 				start(t, jobs.Options{Store: s, Ensure: w.Ensure, SweepEvery: time.Hour})
-				writes := c.writes
-				if detecting {
-					writes /= 5 // SQLite is written in Go: the race detector slows it, too
+				writes, resources := c.writes, 100
+				if detecting { // SQLite is written in Go: the race detector slows it, too
+					writes, resources = writes/5, resources/5
 				}
-				writeAtRandom(t, s, w, writes)
+				writeAtRandom(t, s, w, writes, resources)
 				eventually(t, "all are up to date", func() bool { return w.stale(t) == 0 })
 				t.Logf("%d writes, %d runs", writes, w.Runs())
 			})
@@ -53,8 +53,8 @@ func TestNoChangeIsLost(t *testing.T) {
 	}
 }
 
-func writeAtRandom(t *testing.T, s *store.Store, w *world, writes int) {
-	targets := make([]store.Target, 100)
+func writeAtRandom(t *testing.T, s *store.Store, w *world, writes, resources int) {
+	targets := make([]store.Target, resources)
 	for i := range targets {
 		targets[i] = store.Target{Kind: store.KindNetwork, ID: fmt.Sprintf("net-%d", i), Pod: fmt.Sprintf("pod%d", i%2+1)}
 		w.want(t, targets[i])

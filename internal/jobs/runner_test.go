@@ -56,8 +56,9 @@ func TestJobStartsSoon(t *testing.T) {
 			best = min(best, (<-began).Sub(asked))
 			eventually(t, "observed", func() bool { return w.stale(t) == 0 })
 		}
-		// The machine that runs tests may be busy: one quick start is proof.
-		if best > 200*time.Millisecond {
+		// The machine that runs tests may be busy: one start well before the next
+		// poll, a second later, is proof.
+		if best > 500*time.Millisecond && !detecting {
 			t.Errorf("the quickest job began after %v", best)
 		}
 	})
