@@ -130,7 +130,7 @@ func (s *server) run(bin, template string) error {
 		while read -r line; do :; done
 		kill -INT $!
 		wait $!
-		rm -rf "$DIR"/*`
+		cd / && rm -rf "$DIR"`
 	s.shell = exec.Command("sh", "-c", script, filepath.Join(bin, "postgres"), "-D", data, "-k", s.dir,
 		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 		"-c", "max_connections=400", "-c", "shared_buffers=64MB", "-c", "autovacuum=off", "-c", "max_wal_size=4GB")
