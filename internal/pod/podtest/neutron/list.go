@@ -68,7 +68,8 @@ func (res *resource) checkFilters(q url.Values) error {
 		sort.Strings(bad)
 		return badRequest("[%s] is invalid attribute for filtering", strings.Join(bad, ", "))
 	}
-	return nil
+	_, err := matchesAddress(rest.Doc{}, q["fixed_ips"])
+	return err
 }
 
 // order reads sort_key and sort_dir; the ID is always the last key.

@@ -122,8 +122,24 @@ func Text(v any) string {
 		if t == float64(int64(t)) {
 			return fmt.Sprint(int64(t))
 		}
+	case Doc:
+		return python(t)
 	}
 	return fmt.Sprint(v)
+}
+
+// python writes an object as Nova's messages do.
+func python(d Doc) string {
+	parts := []string{}
+	for k, v := range d {
+		text := Text(v)
+		if s, ok := v.(string); ok {
+			text = "'" + s + "'"
+		}
+		parts = append(parts, "'"+k+"': "+text)
+	}
+	slices.Sort(parts)
+	return "{" + strings.Join(parts, ", ") + "}"
 }
 
 // Matches says whether a value is what a query asks for. Booleans may be

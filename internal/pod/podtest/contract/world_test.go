@@ -1,0 +1,170 @@
+package contract
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"testing"
+)
+
+func (w *world) findImage(t *testing.T) string {
+	t.Helper()
+	for _, i := range w.demo.glance(t, "GET", "/images?status=active&visibility=public", nil).want(t, 200).docs("images") {
+		return i["id"].(string)
+	}
+	t.Fatal("the cloud has no active public image")
+	return ""
+}
+
+// purge deletes something of Neutron after the check. That it is gone is fine.
+func purge(t *testing.T, c *client, path string) {
+	t.Helper()
+	url := c.endpoints["network"] + "/v2.0" + path
+	token := c.token
+	t.Cleanup(func() {
+		req, err := http.NewRequest("DELETE", url, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header.Set("X-Auth-Token", token)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != 204 && res.StatusCode != 404 {
+			t.Errorf("cannot clean up: DELETE %s = %d", path, res.StatusCode)
+		}
+	})
+}
+
+// makeNetwork makes a network with the attributes, as c.
+func makeNetwork(t *testing.T, c *client, more doc) doc {
+	t.Helper()
+	in := doc{"name": "contract-" + random(8)}
+	for k, v := range more {
+		in[k] = v
+	}
+	r := c.network(t, "POST", "/networks", doc{"network": in}).want(t, 201)
+	d := r.body["network"].(doc)
+	purge(t, c, "/networks/"+d["id"].(string))
+	return d
+}
+
+// makeVLAN makes a VLAN network for a project, as Tricircle does.
+func (w *world) makeVLAN(t *testing.T, project string) doc {
+	t.Helper()
+	for range 20 {
+		vlan := 2000 + rand.IntN(2000)
+		r := w.admin.network(t, "POST", "/networks", doc{"network": doc{
+			"name": "contract-" + random(8), "project_id": project, "description": "tricircle:network:" + random(8),
+			"provider:network_type": "vlan", "provider:physical_network": "bridge", "provider:segmentation_id": vlan,
+		}})
+		if r.status == 409 {
+			continue
+		}
+		d := r.want(t, 201).body["network"].(doc)
+		purge(t, w.admin, "/networks/"+d["id"].(string))
+		return d
+	}
+	t.Fatal("no free VLAN")
+	return nil
+}
+
+// makeSubnet makes a subnet without DHCP unless more says otherwise.
+func makeSubnet(t *testing.T, c *client, network doc, more doc) doc {
+	t.Helper()
+	in := doc{"network_id": network["id"], "ip_version": 4, "enable_dhcp": false}
+	for k, v := range more {
+		in[k] = v
+	}
+	r := c.network(t, "POST", "/subnets", doc{"subnet": in}).want(t, 201)
+	return r.body["subnet"].(doc)
+}
+
+// makePort makes a port that is deleted after the check.
+func makePort(t *testing.T, c *client, network doc, more doc) doc {
+	t.Helper()
+	in := doc{"network_id": network["id"]}
+	for k, v := range more {
+		in[k] = v
+	}
+	r := c.network(t, "POST", "/ports", doc{"port": in}).want(t, 201)
+	d := r.body["port"].(doc)
+	purge(t, c, "/ports/"+d["id"].(string))
+	return d
+}
+
+func (w *world) net(n int) string { return fmt.Sprintf("%s.%d.0/24", w.cidr, n) }
+
+func (w *world) ip(n, host int) string { return fmt.Sprintf("%s.%d.%d", w.cidr, n, host) }
+
+func pools(start, end string) []doc { return []doc{{"start": start, "end": end}} }
+
+// boot makes a server and waits until it is ACTIVE; it is deleted after the
+// check, before the networks that were made earlier.
+func (w *world) boot(t *testing.T, c *client, more doc, header ...http.Header) string {
+	t.Helper()
+	id := w.start(t, c, more, header...)
+	eventually(t, "server "+id+" ACTIVE", func() bool {
+		r := c.compute(t, "GET", "/servers/"+id, nil, latest).want(t, 200)
+		if r.text("server", "status") == "ERROR" {
+			t.Fatalf("server in ERROR: %v", r.at("server", "fault"))
+		}
+		return r.text("server", "status") == "ACTIVE"
+	})
+	return id
+}
+
+// start makes a server and does not wait.
+func (w *world) start(t *testing.T, c *client, more doc, header ...http.Header) string {
+	t.Helper()
+	if len(header) == 0 {
+		header = []http.Header{latest}
+	}
+	r := c.compute(t, "POST", "/servers", doc{"server": w.server(more)}, header...).want(t, 202)
+	id := r.text("server", "id")
+	t.Cleanup(func() { w.destroy(t, c, id) })
+	return id
+}
+
+// server is a request's body that would work.
+func (w *world) server(more doc) doc {
+	in := doc{"name": "contract-" + random(8), "flavorRef": "1", "imageRef": w.image, "networks": "none"}
+	for k, v := range more {
+		if v == nil {
+			delete(in, k)
+			continue
+		}
+		in[k] = v
+	}
+	return in
+}
+
+// destroy deletes a server and waits until it is gone. It works after the
+// test's context has ended.
+func (w *world) destroy(t *testing.T, c *client, id string) {
+	t.Helper()
+	url := c.endpoints["compute"] + "/servers/" + id
+	ask := func(method string) int {
+		req, err := http.NewRequest(method, url, nil)
+		if err != nil {
+			t.Error(err)
+			return 404
+		}
+		req.Header.Set("X-Auth-Token", c.token)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Error(err)
+			return 404
+		}
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	if ask("DELETE") == 404 {
+		return
+	}
+	eventually(t, "server "+id+" gone", func() bool { return ask("GET") == 404 })
+}
