@@ -87,16 +87,8 @@ func createNetwork(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.N
 	return nil
 }
 
-// bare is the shape's columns without the table's name, for INSERT.
-func bare(sh *shape) string {
-	names := make([]string, 0, len(sh.columns))
-	for _, c := range sh.columns {
-		if name, ok := strings.CutPrefix(c, "t."); ok {
-			names = append(names, name)
-		}
-	}
-	return strings.Join(names, ", ")
-}
+// bare is the shape's columns without the table's name.
+func bare(sh *shape) string { return strings.ReplaceAll(strings.Join(sh.columns, ", "), "t.", "") }
 
 // FindNetwork returns the network, whoever owns it, or fault.NotFound.
 func (s *Store) FindNetwork(ctx context.Context, id string) (n topology.Network, err error) {

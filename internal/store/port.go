@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
-// portStatus is ACTIVE once a pod has the port.
+// portStatus is ACTIVE once a pod has the port; addPortDetails says the same.
 const portStatus = `CASE WHEN EXISTS (
 		SELECT 1 FROM mappings m
 		WHERE m.kind = 'port' AND m.id = t.id AND m.wanted = 1 AND m.observed > 0 AND m.pod_id <> ''
@@ -23,7 +24,7 @@ var portShape = &shape{
 	table: "ports",
 	columns: []string{"t.id", "t.network_id", "t.project_id", "t.name", "t.description", "t.admin_state_up", "t.mac_address",
 		"t.device_id", "t.device_owner", "t.port_security_enabled", "t.address_pairs", "t.vnic_type", "t.auto", "t.pod",
-		"t.created_at", "t.updated_at", "t.revision", portStatus},
+		"t.created_at", "t.updated_at", "t.revision"},
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
 		"description": {expr: "t.description"}, "network_id": {expr: "t.network_id"},
@@ -65,7 +66,7 @@ func withAddress(column string) func([]string) (string, []any) {
 func scanPort(row scanner) (p topology.Port, err error) {
 	err = row.Scan(&p.ID, &p.NetworkID, &p.ProjectID, &p.Name, &p.Description, &p.AdminStateUp, &p.MACAddress,
 		&p.DeviceID, &p.DeviceOwner, &p.PortSecurityEnabled, intoJSON(&p.AllowedAddressPairs), &p.VNICType, &p.Auto, &p.Pod,
-		intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt), &p.Revision, &p.Status)
+		intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt), &p.Revision)
 	return p, err
 }
 
@@ -144,7 +145,7 @@ func createPort(ctx context.Context, tx *Tx, g *ground, spec topology.PortSpec) 
 	p.UpdatedAt, p.Revision = p.CreatedAt, 1
 	_, err = tx.Exec(ctx, `
 		INSERT INTO ports (`+bare(portShape)+`, landlord)
-		VALUES (`+marks(len(portShape.columns))+`)`,
+		VALUES (`+marks(len(portShape.columns)+1)+`)`,
 		p.ID, p.NetworkID, p.ProjectID, p.Name, p.Description, p.AdminStateUp, p.MACAddress,
 		p.DeviceID, p.DeviceOwner, p.PortSecurityEnabled, asJSON(p.AllowedAddressPairs), p.VNICType, p.Auto, p.Pod,
 		p.CreatedAt, p.UpdatedAt, p.Revision,
@@ -210,11 +211,10 @@ func (s *Store) PortsByDevice(ctx context.Context, deviceID string) (all []topol
 }
 
 func portsWhere(ctx context.Context, tx *Tx, where string, args ...any) ([]topology.Port, error) {
-	columns := portShape.columns[0]
-	for _, c := range portShape.columns[1:] {
-		columns += ", " + c
-	}
-	all, err := list(ctx, tx, scanPort, `SELECT `+columns+` FROM ports t WHERE `+where+` ORDER BY t.created_at, t.id`, args...)
+	all, err := list(ctx, tx, scanPort, `
+		SELECT `+strings.Join(portShape.columns, ", ")+` FROM ports t
+		WHERE `+where+`
+		ORDER BY t.created_at, t.id`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +223,7 @@ func portsWhere(ctx context.Context, tx *Tx, where string, args ...any) ([]topol
 
 func addPortDetails(ctx context.Context, tx *Tx, ports []topology.Port) error {
 	for i := range ports {
-		ports[i].FixedIPs, ports[i].SecurityGroups = []topology.FixedIP{}, []string{}
+		ports[i].FixedIPs, ports[i].SecurityGroups, ports[i].Status = []topology.FixedIP{}, []string{}, topology.StatusDown
 	}
 	names, where := ids(ports, func(p *topology.Port) string { return p.ID })
 	err := details(ctx, tx, names, `SELECT port_id, subnet_id, address FROM addresses WHERE port_id`,
@@ -237,11 +237,24 @@ func addPortDetails(ctx context.Context, tx *Tx, ports []topology.Port) error {
 	if err != nil {
 		return err
 	}
-	return details(ctx, tx, names, `SELECT port_id, group_id FROM port_groups WHERE port_id`, `ORDER BY port_id, group_id`,
+	err = details(ctx, tx, names, `SELECT port_id, group_id FROM port_groups WHERE port_id`, `ORDER BY port_id, group_id`,
 		func(row scanner) error {
 			var port, group string
 			err := row.Scan(&port, &group)
 			where[port].SecurityGroups = append(where[port].SecurityGroups, group)
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	return details(ctx, tx, names, `
+		SELECT id FROM mappings
+		WHERE kind = 'port' AND wanted = 1 AND observed > 0 AND pod_id <> '' AND id`, ``,
+		func(row scanner) error {
+			port, err := scanString(row)
+			if err == nil {
+				where[port].Status = topology.StatusActive
+			}
 			return err
 		})
 }

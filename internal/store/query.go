@@ -81,8 +81,8 @@ func (sh *shape) arms(project string) []arm {
 // own is the first arm of most resources.
 func own(project string) arm { return arm{"t.project_id = ?", []any{project}} }
 
-// page is the SQL that selects the query's rows, in order: first the IDs of the
-// page out of an index, then the rows.
+// page is the SQL that selects the query's rows, in order: each arm's share of
+// the page out of its own index, then the page out of the shares.
 func (sh *shape) page(ctx context.Context, tx *Tx, q Query) (string, []any, error) {
 	keys, err := sh.sortKeys(q)
 	if err != nil {
@@ -96,20 +96,27 @@ func (sh *shape) page(ctx context.Context, tx *Tx, q Query) (string, []any, erro
 	if err != nil {
 		return "", nil, err
 	}
-	var ids strings.Builder
+	arms := sh.arms(q.ProjectID)
+	columns := strings.Join(sh.columns, ", ")
+	if len(arms) > 1 {
+		columns += keys.selected()
+	}
+	var shares []string
 	var all []any
-	for i, a := range sh.arms(q.ProjectID) {
-		if i > 0 {
-			ids.WriteString("\nUNION ALL\n")
+	for i, a := range arms {
+		share := "SELECT " + columns + "\nFROM " + sh.table + " t\nWHERE " + a.where + where + after +
+			"\nORDER BY " + keys.order(sortKey.ofRow) + limit(q.Limit)
+		if len(arms) > 1 {
+			share = "SELECT * FROM (" + share + ") arm" + strconv.Itoa(i)
 		}
-		one := "SELECT " + keys.selected() + " FROM " + sh.table + " t\nWHERE " + a.where + where + after +
-			"\nORDER BY " + keys.order("") + limit(q.Limit)
-		ids.WriteString("SELECT * FROM (" + one + ") arm" + strconv.Itoa(i))
+		shares = append(shares, share)
 		all = append(append(append(all, a.args...), args...), afterArgs...)
 	}
-	return "SELECT " + strings.Join(sh.columns, ", ") + "\nFROM (SELECT * FROM (\n" + ids.String() +
-		"\n) ids ORDER BY " + keys.order("") + limit(q.Limit) + ") page\nJOIN " + sh.table + " t ON t.id = page.id" +
-		"\nORDER BY " + keys.order("page."), all, nil
+	if len(arms) == 1 {
+		return shares[0], all, nil
+	}
+	return "SELECT " + bare(sh) + "\nFROM (" + strings.Join(shares, "\nUNION ALL\n") + ") page" +
+		"\nORDER BY " + keys.order(sortKey.ofPage) + limit(q.Limit), all, nil
 }
 
 func limit(n int) string {
@@ -143,18 +150,30 @@ func (sh *shape) sortKeys(q Query) (sortKeys, error) {
 	return append(keys, sortKey{"t.id", "id", q.PageReverse}), nil
 }
 
+func (k sortKey) ofRow() string  { return k.expr }
+func (k sortKey) ofPage() string { return k.name }
+
+// selected are the keys that are no columns, to sort the page by.
 func (keys sortKeys) selected() string {
-	columns := make([]string, len(keys))
-	for i, k := range keys {
-		columns[i] = k.expr + " AS " + k.name
+	var b strings.Builder
+	for _, k := range keys[:len(keys)-1] {
+		b.WriteString(", " + k.expr + " AS " + k.name)
 	}
-	return strings.Join(columns, ", ")
+	return b.String()
 }
 
-func (keys sortKeys) order(table string) string {
+func (keys sortKeys) exprs() []string {
+	all := make([]string, len(keys))
+	for i, k := range keys {
+		all[i] = k.expr
+	}
+	return all
+}
+
+func (keys sortKeys) order(of func(sortKey) string) string {
 	columns := make([]string, len(keys))
 	for i, k := range keys {
-		columns[i] = table + k.name
+		columns[i] = of(k)
 		if k.desc {
 			columns[i] += " DESC"
 		}
@@ -201,7 +220,7 @@ func (sh *shape) marker(ctx context.Context, tx *Tx, q Query, keys sortKeys) ([]
 			into[i] = &values[i]
 		}
 		_, err := find(ctx, tx, errNoRow, func(row scanner) (struct{}, error) { return struct{}{}, row.Scan(into...) },
-			"SELECT "+keys.selected()+" FROM "+sh.table+" t WHERE t.id = ? AND "+a.where, append([]any{q.Marker}, a.args...)...)
+			"SELECT "+strings.Join(keys.exprs(), ", ")+" FROM "+sh.table+" t WHERE t.id = ? AND "+a.where, append([]any{q.Marker}, a.args...)...)
 		if !errors.Is(err, errNoRow) {
 			return values, err
 		}
