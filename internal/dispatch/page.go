@@ -55,7 +55,7 @@ func (l *listing) fetch(ctx context.Context, p Pod, marker string, size int) (*p
 	defer cancel()
 	query := l.query(marker, size)
 	resp, err := p.Do(ctx, pod.Request{
-		Service: l.Service, Method: http.MethodGet, Path: l.Path, Query: query, Header: l.List.Header, As: &l.By,
+		Service: l.Service, Method: http.MethodGet, Path: l.Path, Query: query, Header: l.Header, As: &l.By,
 		Timeout: l.d.Timeout, Op: "list " + l.Field,
 	})
 	if err != nil {

@@ -146,7 +146,7 @@ func TestForwardJSONMakesLinksOurs(t *testing.T) {
 	}))
 	defer cloud.Close()
 	gw := through(t, server{cloud.URL}, true)
-	ask := func() (*http.Response, string) {
+	ask := func() (answered, string) {
 		req, _ := http.NewRequest("GET", gw.URL+"/compute/v2.1/servers/s1", nil)
 		req.Header.Set("X-Auth-Token", "demo")
 		resp, err := http.DefaultClient.Do(req)
@@ -155,7 +155,7 @@ func TestForwardJSONMakesLinksOurs(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		body, _ := io.ReadAll(resp.Body)
-		return resp, string(body)
+		return answered{resp.StatusCode, resp.Header}, string(body)
 	}
 	resp, body := ask()
 	want := `{"server": {"links": [{"rel": "self", "href": "` + gw.URL + `/compute/v2.1/servers/s1"}]}}`

@@ -8,6 +8,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -222,7 +223,7 @@ func (g *gateway) recover(x *exchange, next func(*exchange) error) (err error) {
 		if v == nil {
 			return
 		}
-		if v == http.ErrAbortHandler {
+		if broken, ok := v.(error); ok && errors.Is(broken, http.ErrAbortHandler) {
 			panic(v)
 		}
 		g.Log.Error("panic", "request_id", x.id, "method", x.r.Method, "path", x.r.URL.Path, "panic", v, "stack", stack())

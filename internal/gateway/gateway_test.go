@@ -86,7 +86,13 @@ func testHandler(t *testing.T) http.Handler {
 	})
 }
 
-func do(t *testing.T, h http.Handler, method, path, token, body string) (*http.Response, string) {
+// answered is a reply whose body has been read.
+type answered struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func do(t *testing.T, h http.Handler, method, path, token, body string) (answered, string) {
 	t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if token != "" {
@@ -94,7 +100,7 @@ func do(t *testing.T, h http.Handler, method, path, token, body string) (*http.R
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	return w.Result(), w.Body.String()
+	return answered{w.Code, w.Header()}, w.Body.String()
 }
 
 const webob404 = "<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n  <h1>404 Not Found</h1>\n" +

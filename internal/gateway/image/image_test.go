@@ -214,7 +214,13 @@ func region(t *testing.T, clouds ...*cloud) *httptest.Server {
 	return gw
 }
 
-func send(t *testing.T, gw *httptest.Server, method, path string, body io.Reader) (*http.Response, string) {
+// answered is a reply whose body has been read.
+type answered struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func send(t *testing.T, gw *httptest.Server, method, path string, body io.Reader) (answered, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, gw.URL+"/image/v2"+path, body)
 	if err != nil {
@@ -230,7 +236,7 @@ func send(t *testing.T, gw *httptest.Server, method, path string, body io.Reader
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(text)
+	return answered{resp.StatusCode, resp.Header}, string(text)
 }
 
 // made creates an image and returns its ID.

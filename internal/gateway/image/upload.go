@@ -2,8 +2,8 @@ package image
 
 import (
 	"context"
-	"crypto/md5"  //nolint:gosec // Glance lets operators choose it; we compare, not protect
-	"crypto/sha1" //nolint:gosec // as above
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"

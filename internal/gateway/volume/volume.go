@@ -61,7 +61,7 @@ func (a *api) createVolume(ctx context.Context, by identity.Caller, r *gateway.R
 	if err != nil {
 		return nil, err
 	}
-	resp, err := client.Do(ctx, pod.Request{
+	resp, err := client.Do(ctx, pod.Request{ //nolint:bodyclose // Rewritten does
 		Service: pod.Volume, Method: http.MethodPost, Path: r.Path(), RawQuery: r.URL.RawQuery,
 		Header: gateway.PassHeader(r.Header), Body: bytes.NewReader(body), As: &by, Op: "create volume",
 	})

@@ -223,7 +223,13 @@ func two(t *testing.T) (gw *httptest.Server, one, other *cloud) {
 	return region(t, one, other), one, other
 }
 
-func send(t *testing.T, gw *httptest.Server, method, path, body string, header ...string) (*http.Response, string) {
+// answered is a reply whose body has been read.
+type answered struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func send(t *testing.T, gw *httptest.Server, method, path, body string, header ...string) (answered, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, gw.URL+"/volume"+path, strings.NewReader(body))
 	if err != nil {
@@ -242,7 +248,7 @@ func send(t *testing.T, gw *httptest.Server, method, path, body string, header .
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(text)
+	return answered{resp.StatusCode, resp.Header}, string(text)
 }
 
 func TestLifeOfAVolume(t *testing.T) {
