@@ -275,11 +275,11 @@ func TestCreateSeveral(t *testing.T) {
 	w.clean(t)
 }
 
-// TestCreateAtOnce holds that 200 creations on a fresh network in one pod make
-// one network, one subnet and one DHCP port there.
+// TestCreateAtOnce holds that many creations at once on a fresh network in one
+// pod make one network, one subnet and one DHCP port there.
 func TestCreateAtOnce(t *testing.T) {
 	t.Parallel()
-	const count = 200
+	const count = atOnce
 	w := newWorld(t, podtest.Options{})
 	demo := w.as("demo")
 	n := demo.network("blue", "10.1.0.0/16")
@@ -341,4 +341,25 @@ func TestCreateClientLeaves(t *testing.T) {
 	demo.remove(t, demo.do("GET", "/servers", nil).get("servers.0.id").Str)
 	w.drop(t, n.ID)
 	w.clean(t)
+}
+
+// TestCreateWarm counts what a server on a network that its pod has already costs
+// in calls to the pod: its port, and itself.
+func TestCreateWarm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, podtest.Options{})
+	demo := w.as("demo")
+	n := demo.network("blue", "10.1.0.0/24")
+	demo.boot("az1", on(m{"uuid": n.ID}))
+	w.cloud.Pod("pod1").Settle()
+	w.cloud.Pod("pod1").ResetCalls()
+	demo.boot("az1", on(m{"uuid": n.ID}))
+	var got []string
+	for _, c := range w.cloud.Pod("pod1").Calls() {
+		got = append(got, c.Method+" "+c.Service+c.Path)
+	}
+	want := []string{"POST network/v2.0/ports", "POST compute/v2.1/servers"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
 }

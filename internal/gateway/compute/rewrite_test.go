@@ -66,3 +66,15 @@ func TestLinks(t *testing.T) {
 		t.Errorf("links (-want +got):\n%s", diff)
 	}
 }
+
+// BenchmarkServerDocument is the rewriting of one server in detail alone.
+func BenchmarkServerDocument(b *testing.B) {
+	body := []byte(`{"server": {"id": "s1", "name": "n", "status": "ACTIVE", "metadata": {"a": "b", "tricircle": "x"}, "image": {"id": "i1", "links": [{"rel": "bookmark", "href": "http://pod:8774/images/i1"}]}, ` +
+		`"flavor": {"vcpus": 1, "ram": 64, "disk": 1, "ephemeral": 0, "swap": 0, "original_name": "m1.tiny", "extra_specs": {}}, "created": "2026-11-22T17:00:18Z", "addresses": {"net": [{"version": 4, "addr": "10.0.0.4"}]}, ` +
+		`"links": [{"rel": "self", "href": "http://pod:8774/v2.1/servers/s1"}, {"rel": "bookmark", "href": "http://pod:8774/servers/s1"}], "OS-EXT-AZ:availability_zone": "nova", "OS-EXT-STS:vm_state": "active"}}`)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		testView.document(body, "server")
+	}
+}
