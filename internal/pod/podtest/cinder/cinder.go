@@ -70,9 +70,9 @@ var kinds = map[int]string{
 	413: "overLimit", 415: "badMediaType", 501: "notImplemented", 503: "serviceUnavailable",
 }
 
-func shape(e *rest.Error) (string, []byte) {
-	if e.Kind == "html" {
-		return "text/html; charset=UTF-8", rest.HTML(e.Status, e.Message)
+func shape(accept string, e *rest.Error) (string, []byte) {
+	if e.Kind == "webob" {
+		return rest.WebOb(accept, e.Status, e.Message)
 	}
 	kind, ok := kinds[e.Status]
 	if !ok {
@@ -99,19 +99,17 @@ func (s *Server) routes() http.Handler {
 		Mu: s.Mu, Auth: s.Auth, AuthURL: s.AuthURL, Shape: shape, Admit: s.admit,
 		RequestID: []string{"X-Openstack-Request-Id", "X-Compute-Request-Id"},
 	}
-	open := *api
-	open.Admit = negotiate
 	none := *api
 	none.Admit = nil
 	mux := chi.NewRouter()
 	notFound := none.Public(func(*rest.Request) (*rest.Reply, error) {
-		return nil, rest.Errorf(http.StatusNotFound, "html", "The resource could not be found.")
+		return nil, rest.Errorf(http.StatusNotFound, "webob", "The resource could not be found.")
 	})
 	mux.NotFound(notFound)
 	mux.MethodNotAllowed(notFound)
 	mux.Get("/", none.Public(versions(http.StatusMultipleChoices)))
 	for _, path := range []string{"/v3", "/v3/"} {
-		mux.Get(path, open.Public(versions(http.StatusOK)))
+		mux.Get(path, api.Handle(versions(http.StatusOK)))
 	}
 	for _, prefix := range []string{"/v3", "/v3/{project_id:[0-9a-f]{32}}"} {
 		s.mount(mux, api, prefix)

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,6 +9,22 @@ import (
 
 func microversion(v string) http.Header {
 	return http.Header{"OpenStack-API-Version": {"compute " + v}}
+}
+
+// webOb checks an error that comes in whatever form the client accepts.
+func webOb(t *testing.T, status int, message string, ask func(http.Header) *reply) {
+	t.Helper()
+	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	for accept, want := range map[string][2]string{
+		"*/*":              {"text/html; charset=UTF-8", "<title>" + title + "</title>\n </head>\n <body>\n  <h1>" + title + "</h1>\n  " + message + "<br /><br />"},
+		"application/json": {"application/json", message + "<br /><br />\\n\\n\\n"},
+		"":                 {"text/plain; charset=UTF-8", title + "\n\n" + message + "\n\n"},
+	} {
+		r := ask(http.Header{"Accept": {accept}}).want(t, status, want[1])
+		if got := r.header.Get("Content-Type"); got != want[0] {
+			t.Errorf("Accept %q: content type %q, want %q", accept, got, want[0])
+		}
+	}
 }
 
 var computeChecks = []check{
@@ -53,12 +70,9 @@ var computeChecks = []check{
 			t.Errorf("401 = %s %v", r.raw, r.header)
 		}
 	}},
-	{"unknown paths are HTML", func(t *testing.T, w *world) {
+	{"unknown paths", func(t *testing.T, w *world) {
 		for _, path := range []string{"/nosuch", "/nosuchproject/servers"} {
-			r := w.demo.compute(t, "GET", path, nil).want(t, 404, "<h1>404 Not Found</h1>\n  The resource could not be found.")
-			if !strings.HasPrefix(r.header.Get("Content-Type"), "text/html") {
-				t.Errorf("content type = %v", r.header)
-			}
+			webOb(t, 404, "The resource could not be found.", func(h http.Header) *reply { return w.demo.compute(t, "GET", path, nil, h) })
 		}
 	}},
 	{"unknown IDs", func(t *testing.T, w *world) {
@@ -67,7 +81,8 @@ var computeChecks = []check{
 		}
 		w.demo.compute(t, "DELETE", "/servers/"+nobody, nil).refuses(t, 404, "itemNotFound", "Instance "+nobody+" could not be found.")
 		w.demo.compute(t, "PUT", "/servers/"+nobody, doc{"server": doc{"name": "x"}}).refuses(t, 404, "itemNotFound", "Instance "+nobody+" could not be found.")
-		w.demo.compute(t, "POST", "/servers/"+nobody+"/action", doc{"os-stop": nil}).refuses(t, 404, "itemNotFound", "Instance "+nobody+" could not be found.")
+		w.demo.compute(t, "POST", "/servers/"+nobody+"/action", doc{"pause": nil}).refuses(t, 404, "itemNotFound", "Instance "+nobody+" could not be found.")
+		w.demo.compute(t, "POST", "/servers/"+nobody+"/action", doc{"os-stop": nil}).refuses(t, 404, "itemNotFound", "Instance "+nobody+" has no mapping to a cell.")
 		w.demo.compute(t, "GET", "/flavors/nosuch", nil).refuses(t, 404, "itemNotFound", "Flavor nosuch could not be found.")
 		w.demo.compute(t, "GET", "/os-server-groups/"+nobody, nil).refuses(t, 404, "itemNotFound", "Instance group "+nobody+" could not be found.")
 	}},
@@ -165,7 +180,9 @@ var flavorChecks = []check{
 		in := doc{"flavor": doc{"name": name, "ram": 64, "vcpus": 1, "disk": 1, "id": name}}
 		w.demo.compute(t, "POST", "/flavors", in).refuses(t, 403, "forbidden", "Policy doesn't allow os_compute_api:os-flavor-manage:create to be performed.")
 		w.admin.compute(t, "POST", "/flavors", in).want(t, 200)
-		w.admin.compute(t, "POST", "/flavors", in).refuses(t, 409, "conflictingRequest", "Flavor with name "+name+" already exists.")
+		w.admin.compute(t, "POST", "/flavors", in).refuses(t, 409, "conflictingRequest", "Flavor with ID "+name+" already exists.")
+		w.admin.compute(t, "POST", "/flavors", doc{"flavor": doc{"name": name, "ram": 64, "vcpus": 1, "disk": 1}}).
+			refuses(t, 409, "conflictingRequest", "Flavor with name "+name+" already exists.")
 		w.admin.compute(t, "POST", "/flavors/"+name+"/os-extra_specs", doc{"extra_specs": doc{"a": "b"}}).want(t, 200)
 		if r := w.demo.compute(t, "GET", "/flavors/"+name+"/os-extra_specs", nil).want(t, 200); r.text("extra_specs", "a") != "b" {
 			t.Errorf("extra specs = %s", r.raw)

@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -301,11 +302,42 @@ var serverListChecks = []check{
 	{"the mark is found", func(t *testing.T, w *world) {
 		mark := random(16)
 		id := w.boot(t, w.demo, doc{"metadata": doc{"tricircle": mark}})
-		query := "?all_tenants=1&metadata=%7B%22tricircle%22%3A%22" + mark + "%22%7D"
-		list := w.admin.compute(t, "GET", "/servers/detail"+query, nil).want(t, 200).docs("servers")
-		if len(list) != 1 || list[0]["id"] != id || list[0]["metadata"].(doc)["tricircle"] != mark {
-			t.Errorf("servers with the mark = %v", ids(list, "id"))
+		found := 0
+		for _, d := range w.admin.compute(t, "GET", "/servers/detail?all_tenants=1&project_id="+w.demo.project, nil).want(t, 200).docs("servers") {
+			if d["metadata"].(doc)["tricircle"] == mark && d["id"] == id {
+				found++
+			}
 		}
+		if found != 1 {
+			t.Errorf("servers with the mark: %d", found)
+		}
+	}},
+	{"there is no filter by metadata", func(t *testing.T, w *world) {
+		id := w.boot(t, w.demo, nil)
+		const query = "metadata=%7B%22tricircle%22%3A%22nosuch%22%7D"
+		w.admin.compute(t, "GET", "/servers/detail?all_tenants=1&"+query, nil).refuses(t, 400, "badRequest", "Invalid filter field: metadata.")
+		if got := ids(w.demo.compute(t, "GET", "/servers?"+query, nil).want(t, 200).docs("servers"), "id"); !slices.Contains(got, id) {
+			t.Errorf("a user's filter is not ignored: %v", got)
+		}
+	}},
+	{"a tag is found at once", func(t *testing.T, w *world) {
+		tag := "tricircle-" + random(16)
+		id := w.start(t, w.demo, doc{"tags": []string{tag}})
+		list := w.admin.compute(t, "GET", "/servers?all_tenants=1&tags="+tag, nil, latest).want(t, 200).docs("servers")
+		if len(list) != 1 || list[0]["id"] != id {
+			t.Errorf("servers with the tag = %v", list)
+		}
+	}},
+	{"what was deleted is listed by changes-since", func(t *testing.T, w *world) {
+		id := w.boot(t, w.demo, nil)
+		w.destroy(t, w.demo, id)
+		list := w.demo.compute(t, "GET", "/servers/detail?changes-since=2020-01-01T00:00:00Z&limit=50", nil).want(t, 200).docs("servers")
+		for _, d := range list {
+			if d["id"] == id && d["status"] == "DELETED" {
+				return
+			}
+		}
+		t.Errorf("%s is not in the list", id)
 	}},
 	{"the mark is found while it is built", func(t *testing.T, w *world) {
 		mark := random(16)
@@ -329,6 +361,10 @@ var serverListChecks = []check{
 		} {
 			w.demo.compute(t, "GET", "/servers?"+query, nil).refuses(t, 400, "badRequest", message)
 		}
+		w.demo.compute(t, "GET", "/servers?status=BOGUS", nil, latest).refuses(t, 400, "badRequest", "Invalid status value")
+		if list := w.demo.compute(t, "GET", "/servers?status=BOGUS", nil).want(t, 200).docs("servers"); len(list) != 0 {
+			t.Errorf("servers of no status = %v", list)
+		}
 		w.demo.compute(t, "GET", "/servers?sort_key=bogus", nil).want(t, 400, "'bogus' is not one of ['access_ip_v4'")
 		w.demo.compute(t, "GET", "/servers?bogus=1", nil, latest).refuses(t, 400, "badRequest", "'bogus' does not match any of the regexes: '^_'")
 		w.demo.compute(t, "GET", "/servers?bogus=1", nil).want(t, 200)
@@ -342,7 +378,7 @@ var serverListChecks = []check{
 		n, _ := w.lan(t)
 		id := w.boot(t, w.demo, doc{"networks": []doc{{"uuid": n["id"], "fixed_ip": w.ip(1, 66)}}, "tags": []string{"contract"}})
 		for query, want := range map[string]bool{
-			"status=ACTIVE": true, "status=SHUTOFF": false, "status=BOGUS": false, "uuid=" + id: true, "uuid=" + nobody: false, "flavor=1": true, "flavor=nosuch": false,
+			"status=ACTIVE": true, "status=SHUTOFF": false, "uuid=" + id: true, "uuid=" + nobody: true, "flavor=1": true, "flavor=nosuch": false,
 			"image=" + w.image: true, "image=" + nobody: false, "ip=" + w.ip(1, 66): true, "ip=192.0.2.77": false, "tags=contract": true, "not-tags=contract": false,
 			"changes-since=2030-01-01T00:00:00Z": false, "name=ontract": true, "name=%5Eontract": false,
 		} {

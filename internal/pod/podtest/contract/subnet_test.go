@@ -50,8 +50,6 @@ var subnetChecks = []check{
 			{doc{"cidr": w.net(1), "network_id": "zz"}, 400, "HTTPBadRequest", "Invalid input for network_id. Reason: 'zz' is not a valid UUID."},
 			{doc{"cidr": w.net(1), "allocation_pools": pools(w.ip(2, 1), w.ip(2, 5))}, 400, "OutOfBoundsAllocationPool",
 				fmt.Sprintf("The allocation pool %s-%s spans beyond the subnet cidr %s.", w.ip(2, 1), w.ip(2, 5), w.net(1))},
-			{doc{"cidr": w.net(1), "allocation_pools": pools(w.ip(1, 9), w.ip(1, 5))}, 400, "InvalidAllocationPool",
-				fmt.Sprintf("The allocation pool {'start': '%s', 'end': '%s'} is not valid.", w.ip(1, 9), w.ip(1, 5))},
 			{doc{"cidr": w.net(1), "allocation_pools": pools(w.ip(1, 1), w.ip(1, 5))}, 409, "GatewayConflictWithAllocationPools",
 				fmt.Sprintf("Gateway ip %s conflicts with allocation pool %s-%s.", w.ip(1, 1), w.ip(1, 1), w.ip(1, 5))},
 			{doc{"cidr": w.net(1), "allocation_pools": append(pools(w.ip(1, 2), w.ip(1, 5)), pools(w.ip(1, 4), w.ip(1, 9))...)}, 409, "OverlappingAllocationPools",
@@ -65,6 +63,8 @@ var subnetChecks = []check{
 			}
 			w.demo.network(t, "POST", "/subnets", doc{"subnet": in}).fails(t, c.status, c.kind, c.message)
 		}
+		backwards := doc{"network_id": n["id"], "ip_version": 4, "cidr": w.net(1), "allocation_pools": pools(w.ip(1, 9), w.ip(1, 5))}
+		w.demo.network(t, "POST", "/subnets", doc{"subnet": backwards}).want(t, 400, "InvalidAllocationPool", "is not valid.")
 		w.demo.network(t, "POST", "/subnets", doc{"subnet": doc{"network_id": n["id"], "cidr": w.net(1)}}).
 			fails(t, 400, "HTTPBadRequest", "Failed to parse request. Required attribute 'ip_version' not specified")
 	}},
@@ -102,6 +102,7 @@ var subnetChecks = []check{
 	{"an admin's subnet without project is the admin's", func(t *testing.T, w *world) {
 		n := makeNetwork(t, w.demo, nil)
 		d := makeSubnet(t, w.admin, n, doc{"cidr": w.net(1)})
+		purge(t, w.admin, "/subnets/"+d["id"].(string)) // the tenant cannot delete his own network with it: 500
 		if d["project_id"] != w.admin.project {
 			t.Errorf("subnet = %v", d)
 		}

@@ -52,7 +52,8 @@ var volumeChecks = []check{
 		if v := r.docs("versions")[0]; v["id"] != "v3.0" || v["version"] != "3.70" || v["min_version"] != "3.0" {
 			t.Errorf("versions = %s", r.raw)
 		}
-		send(t, "GET", w.demo.root("volumev3")+"/v3/", nil, nil).want(t, 200)
+		send(t, "GET", w.demo.root("volumev3")+"/v3/", nil, nil).want(t, 401)
+		w.demo.call(t, "GET", w.demo.root("volumev3")+"/v3/", nil).want(t, 200)
 	}},
 	{"attributes of a new volume", func(t *testing.T, w *world) {
 		d := makeVolume(t, w.demo, doc{"metadata": doc{"a": "1"}})
@@ -126,7 +127,7 @@ var volumeChecks = []check{
 		w.demo.call(t, "GET", other+"/volumes", nil).refuses(t, 400, "badRequest", "Malformed request url")
 		without := strings.Replace(w.demo.endpoints["volumev3"], "/"+w.demo.project, "", 1)
 		w.demo.call(t, "GET", without+"/volumes", nil).want(t, 200)
-		w.demo.call(t, "GET", without+"/nosuch/volumes", nil).want(t, 404, "<h1>404 Not Found</h1>")
+		webOb(t, 404, "The resource could not be found.", func(h http.Header) *reply { return w.demo.call(t, "GET", without+"/nosuch/volumes", nil, h) })
 	}},
 	{"strangers see nothing", func(t *testing.T, w *world) {
 		id := makeVolume(t, w.demo, nil)["id"].(string)

@@ -39,8 +39,8 @@ func New(o Options) *Server {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.ServeHTTP(w, r) }
 
-func shape(e *rest.Error) (string, []byte) {
-	return "text/html; charset=UTF-8", rest.HTML(e.Status, e.Message)
+func shape(accept string, e *rest.Error) (string, []byte) {
+	return rest.WebOb(accept, e.Status, e.Message)
 }
 
 func fail(status int, format string, args ...any) *rest.Error {

@@ -92,7 +92,7 @@ func (s *Server) routes() http.Handler {
 }
 
 // shape encodes errors as Keystone does.
-func shape(e *rest.Error) (string, []byte) {
+func shape(_ string, e *rest.Error) (string, []byte) {
 	title := e.Kind
 	if title == "" || strings.HasPrefix(title, "compute") {
 		title = http.StatusText(e.Status)

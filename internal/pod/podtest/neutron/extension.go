@@ -42,5 +42,5 @@ func (s *Server) showExtension(r *rest.Request) (*rest.Reply, error) {
 			return rest.OK(rest.Doc{"extension": extension(a)})
 		}
 	}
-	return nil, rest.Errorf(404, "HTTPNotFound", "Extension with alias %s does not exist", r.Param("id"))
+	return nil, rest.Errorf(404, "webob", "The resource could not be found.")
 }

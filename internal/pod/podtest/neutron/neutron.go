@@ -54,7 +54,10 @@ func New(o Options) *Server {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.ServeHTTP(w, r) }
 
 // shape encodes errors as Neutron does.
-func shape(e *rest.Error) (string, []byte) {
+func shape(accept string, e *rest.Error) (string, []byte) {
+	if e.Kind == "webob" {
+		return rest.WebOb(accept, e.Status, e.Message)
+	}
 	kind := e.Kind
 	if e.Status == http.StatusInternalServerError {
 		kind = "HTTPInternalServerError"

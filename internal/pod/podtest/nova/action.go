@@ -42,17 +42,27 @@ var moves = map[string]move{
 	},
 }
 
+// needObject are actions whose value must be an object.
+var needObject = []string{"reboot", "resize", "rebuild", "createImage", "changePassword", "os-getConsoleOutput", "os-getVNCConsole", "os-resetState"}
+
 func (s *Server) actOnServer(r *rest.Request) (*rest.Reply, error) {
 	doc, err := r.JSON()
 	if err != nil || len(doc) != 1 {
 		return nil, badRequest("Malformed request body")
 	}
+	name := sortedKeys(doc)[0]
+	in, isObject := doc[name].(rest.Doc)
+	if !isObject && slices.Contains(needObject, name) {
+		return nil, field(name, nil, "None is not of type 'object'")
+	}
 	v, err := s.find(r, r.Param("id"))
 	if err != nil {
+		known := slices.ContainsFunc(s.servers, func(o *server) bool { return o.id == r.Param("id") })
+		if !known && (name == "os-start" || name == "os-stop") { // these two look elsewhere first
+			return nil, fail(http.StatusNotFound, "Instance %s has no mapping to a cell.", r.Param("id"))
+		}
 		return nil, err
 	}
-	name := sortedKeys(doc)[0]
-	in, _ := doc[name].(rest.Doc)
 	if m, ok := moves[name]; ok {
 		return s.move(r, v, m)
 	}

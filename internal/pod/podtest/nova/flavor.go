@@ -182,11 +182,11 @@ func (s *Server) createFlavor(r *rest.Request) (*rest.Reply, error) {
 		f.ID = uuid.NewString()
 	}
 	for _, o := range s.flavors {
-		if o.Name == f.Name {
-			return nil, fail(http.StatusConflict, "Flavor with name %s already exists.", f.Name)
-		}
 		if o.ID == f.ID {
 			return nil, fail(http.StatusConflict, "Flavor with ID %s already exists.", f.ID)
+		}
+		if o.Name == f.Name {
+			return nil, fail(http.StatusConflict, "Flavor with name %s already exists.", f.Name)
 		}
 	}
 	s.flavors = append(s.flavors, f)

@@ -42,6 +42,7 @@ type Server struct {
 	http http.Handler
 
 	servers  []*server // oldest first
+	deleted  []*server
 	sequence int
 	flavors  []*Flavor
 	keypairs []*keypair
@@ -80,9 +81,9 @@ var kinds = map[int]string{
 	413: "overLimit", 415: "badMediaType", 429: "overLimit", 501: "notImplemented", 503: "serviceUnavailable",
 }
 
-func shape(e *rest.Error) (string, []byte) {
-	if e.Kind == "html" {
-		return "text/html; charset=UTF-8", rest.HTML(e.Status, e.Message)
+func shape(accept string, e *rest.Error) (string, []byte) {
+	if e.Kind == "webob" {
+		return rest.WebOb(accept, e.Status, e.Message)
 	}
 	kind, ok := kinds[e.Status]
 	if !ok {
@@ -120,7 +121,7 @@ func (s *Server) routes() http.Handler {
 	none.Admit = nil
 	mux := chi.NewRouter()
 	notFound := none.Public(func(*rest.Request) (*rest.Reply, error) {
-		return nil, rest.Errorf(http.StatusNotFound, "html", "The resource could not be found.")
+		return nil, rest.Errorf(http.StatusNotFound, "webob", "The resource could not be found.")
 	})
 	mux.NotFound(notFound)
 	mux.MethodNotAllowed(notFound)

@@ -120,6 +120,8 @@ func (s *Server) release(v *server) {
 func (s *Server) remove(v *server) {
 	s.release(v)
 	s.servers = slices.DeleteFunc(s.servers, func(o *server) bool { return o == v })
+	v.status, v.vmState, v.task, v.power, v.placed, v.updated = "DELETED", "deleted", nil, 0, false, s.Now()
+	s.deleted = append(s.deleted, v)
 }
 
 // find finds a server that the caller may see.

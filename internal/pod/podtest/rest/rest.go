@@ -129,15 +129,14 @@ type Service struct {
 	Auth func(token string) (Caller, bool)
 	// Admit checks what all requests have in common: microversion, project in the path. May be nil.
 	Admit func(*Request) error
-	// Shape encodes an error.
-	Shape func(*Error) (contentType string, body []byte)
+	// Shape encodes an error for a client that sent that Accept header.
+	Shape func(accept string, e *Error) (contentType string, body []byte)
 	// RequestID names the reply headers that carry the request's ID.
 	RequestID []string
 	// Unauthorized is the reply to a missing or bad token. Nil: keystonemiddleware's.
 	Unauthorized *Error
 	// AuthURL is for WWW-Authenticate.
 	AuthURL string
-	// Status words differ: uwsgi says NOT FOUND. Nothing here depends on it.
 }
 
 // Handle serves a route that needs a token.
@@ -185,7 +184,7 @@ func (s *Service) run(h Handler, r *Request, lock bool) (int, http.Header, []byt
 		reply, err = h(r)
 	}
 	if err != nil {
-		return s.failure(err)
+		return s.failure(r, err)
 	}
 	header := http.Header{}
 	for k, v := range reply.Header {
@@ -196,7 +195,7 @@ func (s *Service) run(h Handler, r *Request, lock bool) (int, http.Header, []byt
 		header.Set("Content-Type", "application/json")
 		body, err := encode(reply.Body)
 		if err != nil {
-			return s.failure(err)
+			return s.failure(r, err)
 		}
 		return reply.Status, header, body, nil
 	case reply.Type != "":
@@ -205,12 +204,12 @@ func (s *Service) run(h Handler, r *Request, lock bool) (int, http.Header, []byt
 	return reply.Status, header, reply.Raw, reply.Stream
 }
 
-func (s *Service) failure(err error) (int, http.Header, []byte, func(io.Writer) error) {
+func (s *Service) failure(r *Request, err error) (int, http.Header, []byte, func(io.Writer) error) {
 	var e *Error
 	if !errors.As(err, &e) {
 		e = Errorf(http.StatusInternalServerError, "computeFault", "Unexpected API Error. %v", err)
 	}
-	contentType, body := s.Shape(e)
+	contentType, body := s.Shape(r.Request.Header.Get("Accept"), e)
 	header := http.Header{}
 	for k, v := range e.Header {
 		header[k] = v
@@ -222,7 +221,7 @@ func (s *Service) failure(err error) (int, http.Header, []byte, func(io.Writer) 
 func (s *Service) unauthorized(w http.ResponseWriter, r *Request) {
 	r.Header.Set("WWW-Authenticate", fmt.Sprintf("Keystone uri=%q", s.AuthURL))
 	if e := s.Unauthorized; e != nil {
-		contentType, body := s.Shape(e)
+		contentType, body := s.Shape(r.Request.Header.Get("Accept"), e)
 		write(w, r.Header, http.Header{"Content-Type": {contentType}}, e.Status, body, nil)
 		return
 	}
@@ -257,11 +256,23 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// HTML is the error page that WebOb makes.
-func HTML(status int, message string) []byte {
+// WebOb is the error body that WebOb makes of an exception that no service has
+// put into its own shape: HTML, JSON or text, by what the client accepts. A
+// client without an Accept header gets text.
+func WebOb(accept string, status int, message string) (contentType string, body []byte) {
 	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
-	return fmt.Appendf(nil, "<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%s</h1>\n  %s<br /><br />\n\n\n\n </body>\n</html>",
-		title, title, escapeHTML(message))
+	switch {
+	case strings.Contains(accept, "*/*"), strings.Contains(accept, "text/html"):
+		return "text/html; charset=UTF-8", fmt.Appendf(nil,
+			"<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%s</h1>\n  %s<br /><br />\n\n\n\n </body>\n</html>",
+			title, title, escapeHTML(message))
+	case strings.Contains(accept, "application/json"):
+		raw, err := encode(Doc{"message": message + "<br /><br />\n\n\n", "code": title, "title": http.StatusText(status)})
+		if err == nil {
+			return "application/json", raw
+		}
+	}
+	return "text/plain; charset=UTF-8", fmt.Appendf(nil, "%s\n\n%s\n\n   ", title, message)
 }
 
 func escapeHTML(s string) string {
