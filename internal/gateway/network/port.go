@@ -214,7 +214,7 @@ func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values)
 		spec := &specs[i]
 		set(v, "project_id", &spec.ProjectID)
 		set(v, "network_id", &spec.NetworkID)
-		_, err := a.networkFor(ctx, by, spec.NetworkID, func(n *topology.Network) error {
+		err := a.onNetwork(ctx, by, spec.NetworkID, func(n *topology.Network) error {
 			return authorise(portAttributes, "create_port", v, standing{by.IsAdmin(), mine(by, n.ProjectID)})
 		})
 		if err != nil {

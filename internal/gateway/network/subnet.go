@@ -171,28 +171,29 @@ func (a *api) createSubnets(ctx context.Context, by identity.Caller, all []value
 		if err := setPrefix(&s.Subnet, v); err != nil {
 			return nil, err
 		}
-		if _, err := a.networkFor(ctx, by, s.NetworkID, func(n *topology.Network) error {
+		err := a.onNetwork(ctx, by, s.NetworkID, func(n *topology.Network) error {
 			if mine(by, n.ProjectID) {
 				return nil
 			}
 			return forbidden("rule:create_subnet") // its addresses would be everybody's
-		}); err != nil {
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
 	return a.Store.CreateSubnets(ctx, specs)
 }
 
-// networkFor finds a network that the caller may use, and asks may about it.
-func (a *api) networkFor(ctx context.Context, by identity.Caller, id string, may func(*topology.Network) error) (*topology.Network, error) {
+// onNetwork finds a network that the caller may use, and asks may about it.
+func (a *api) onNetwork(ctx context.Context, by identity.Caller, id string, may func(*topology.Network) error) error {
 	n, err := a.Store.FindNetwork(ctx, id)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !mine(by, n.ProjectID) && !n.Shared {
-		return nil, topology.NoNetwork(id)
+		return topology.NoNetwork(id)
 	}
-	return &n, may(&n)
+	return may(&n)
 }
 
 func setPrefix(s *topology.Subnet, v values) error {
