@@ -329,7 +329,7 @@ func (a *api) created(j *job, id string, n answer) *gateway.Reply {
 	if gjson.GetBytes(n.Body, "server").Exists() {
 		header.Set("Location", v.root("self")+"/servers/"+id)
 	}
-	body := v.document(n.Body, "server")
+	body := v.document(n.Body)
 	if groups := gjson.GetBytes(body, "server.security_groups"); groups.Exists() && len(j.wish.Groups) > 0 {
 		body = splice(body, []edit{{groups.Index, groups.Index + len(groups.Raw), string(groupNames(j.wish.Groups))}})
 	}

@@ -250,7 +250,7 @@ func pageOf(items []gjson.Result, idPath, marker string, limit int) (page []gjso
 func (a *api) merged(body any, answers []answer) *gateway.Reply {
 	reply := gateway.JSON(http.StatusOK, body)
 	if names := missing(answers); names != "" {
-		reply.Header = http.Header{missingHeader: {names}}
+		reply.Header = http.Header{gateway.UnreachableHeader: {names}}
 	}
 	return reply
 }

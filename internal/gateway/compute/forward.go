@@ -18,10 +18,7 @@ import (
 type rewriter func(v view, body []byte) []byte
 
 // serverReply is the rewriter for bodies with one server in it.
-func serverReply(v view, body []byte) []byte { return v.document(body, "server") }
-
-// linked is the rewriter for bodies with links only.
-func linked(v view, body []byte) []byte { return v.links(body) }
+func serverReply(v view, body []byte) []byte { return v.document(body) }
 
 // serverPod finds the pod of a server. It only tells where to ask: whether the
 // caller may see the server is for the pod to decide.
@@ -45,7 +42,12 @@ func (a *api) routed(ctx context.Context, by identity.Caller, r *gateway.Request
 // pass is the request as it came to the pod, and the pod's answer as it came.
 // Only a pod's failure (5xx) becomes ours, since it must name the pod.
 func (a *api) pass(ctx context.Context, by identity.Caller, r *gateway.Request, podName string) (*gateway.Reply, error) {
-	resp, err := a.send(ctx, by, r, podName, nil)
+	return a.passBody(ctx, by, r, podName, nil)
+}
+
+// passBody is pass with another body, unless that is nil.
+func (a *api) passBody(ctx context.Context, by identity.Caller, r *gateway.Request, podName string, body []byte) (*gateway.Reply, error) {
+	resp, err := a.send(ctx, by, r, podName, body) //nolint:bodyclose // whoever sends the reply closes it
 	if err != nil {
 		return nil, err
 	}

@@ -172,7 +172,7 @@ func (a *api) sameQuestion(ctx context.Context, by identity.Caller, r *gateway.R
 		return nil, err
 	}
 	for i := range answers {
-		if n := &answers[i]; n.Err == nil && !(gjson.ValidBytes(n.Body) && gjson.GetBytes(n.Body, field).IsObject()) {
+		if n := &answers[i]; n.Err == nil && (!gjson.ValidBytes(n.Body) || !gjson.GetBytes(n.Body, field).IsObject()) {
 			n.Err = &fault.Error{Kind: fault.Unavailable, Pod: n.Pod, Message: q.Op + ": the answer is not the JSON that was expected"}
 		}
 	}

@@ -3,7 +3,6 @@ package compute
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -71,14 +70,7 @@ func (a *api) list(detail bool) gateway.Handler {
 		if err != nil {
 			return nil, err
 		}
-		reply := &gateway.Reply{Header: http.Header{}, Write: func(w io.Writer) error {
-			_, err := result.WriteTo(w)
-			return err
-		}}
-		if names := result.Unreachable(); names != "" {
-			reply.Header.Set(missingHeader, names)
-		}
-		return reply, nil
+		return gateway.MergedList(result), nil
 	}
 }
 

@@ -12,14 +12,14 @@ import (
 
 // concatenated serves a list that admins read as a whole: the pods' lists one
 // after the other, in the order of the pods' names.
-func (a *api) concatenated(field, idPath string) gateway.Handler {
+func (a *api) concatenated(field string) gateway.Handler {
 	return func(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 		query := r.URL.Query()
 		if query.Get("limit") != "" || query.Get("marker") != "" {
 			return nil, fault.New(fault.Refused, "", "this region gives %s as one list, without limit and marker", field)
 		}
 		q := question{Method: http.MethodGet, Path: r.Path(), Query: query, Version: versionOf(r), Op: "list " + field}
-		answers, err := a.collect(ctx, by, q, field, idPath)
+		answers, err := a.collect(ctx, by, q, field, "id")
 		if err != nil {
 			return nil, err
 		}

@@ -18,9 +18,6 @@ import (
 	"github.com/tricircle/tricircle/internal/pod"
 )
 
-// missingHeader names the pods whose part of an answer is missing.
-const missingHeader = "X-Tricircle-Unreachable-Pods"
-
 // eachPod runs f for every pod at once and waits. A pod without a usable client
 // is left out.
 func eachPod(ctx context.Context, f *fleet.Fleet, do func(name string, c *pod.Client)) {
@@ -142,7 +139,7 @@ func succeeded(answers []answer) []answer {
 	return slices.DeleteFunc(slices.Clone(answers), func(n answer) bool { return n.Err != nil })
 }
 
-// missing names the pods that are away, for missingHeader.
+// missing names the pods that are away, for gateway.UnreachableHeader.
 func missing(answers []answer) string {
 	var names []string
 	for _, n := range answers {
@@ -184,7 +181,7 @@ func (a *api) replyFrom(r *gateway.Request, n answer, all []answer) *gateway.Rep
 		reply.Header.Set("Content-Type", n.Header.Get("Content-Type"))
 	}
 	if names := missing(all); names != "" {
-		reply.Header.Set(missingHeader, names)
+		reply.Header.Set(gateway.UnreachableHeader, names)
 	}
 	return reply
 }

@@ -38,7 +38,6 @@ type creation struct {
 	Volumes   []volumeWish
 	Min, Max  int
 	Reserve   bool // return_reservation_id
-	mark      string
 	metadata  map[string]json.RawMessage
 	atVersion gateway.Microversion
 }

@@ -1,12 +1,12 @@
 package compute
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
 
+	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/reconcile"
 )
 
@@ -56,14 +56,14 @@ func (v view) server(item []byte) []byte {
 	return splice(item, v.serverEdits(nil, gjson.ParseBytes(item)))
 }
 
-// document rewrites a reply whose key holds one server; nil if it is no JSON.
-func (v view) document(body []byte, key string) []byte {
+// document rewrites a reply with one "server" in it; nil if it is no JSON.
+func (v view) document(body []byte) []byte {
 	if !gjson.ValidBytes(body) {
 		return nil
 	}
 	var edits []edit
 	gjson.ParseBytes(body).ForEach(func(k, value gjson.Result) bool {
-		if k.Str == key && value.IsObject() {
+		if k.Str == "server" && value.IsObject() {
 			edits = v.serverEdits(edits, value)
 		}
 		return true
@@ -186,13 +186,4 @@ func withoutMark(metadata gjson.Result) string {
 	return b.String()
 }
 
-// quote writes a JSON string. Nova does not escape what HTML would.
-func quote(s string) string {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
-		panic(err) // a string always encodes
-	}
-	return strings.TrimSuffix(b.String(), "\n")
-}
+func quote(s string) string { return string(gateway.Quote(s)) }

@@ -40,7 +40,7 @@ func TestServerDocument(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := string(testView.document([]byte(tt.in), "server"))
+			got := string(testView.document([]byte(tt.in)))
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("document (-want +got):\n%s", diff)
 			}
@@ -75,6 +75,6 @@ func BenchmarkServerDocument(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		testView.document(body, "server")
+		testView.document(body)
 	}
 }

@@ -204,13 +204,7 @@ func (a *api) unshelve(ctx context.Context, by identity.Caller, r *gateway.Reque
 		podZone = "nova" // Nova's default_availability_zone
 	}
 	body = splice(body, []edit{{wanted.Index, wanted.Index + len(wanted.Raw), quote(podZone)}})
-	resp, err := a.send(ctx, by, r, podName, body)
-	if err != nil {
-		return nil, err
-	}
-	reply := gateway.ReplyOf(r, resp, podName, r.Path())
-	reply.Stream, reply.Length = resp.Body, resp.ContentLength
-	return reply, nil
+	return a.passBody(ctx, by, r, podName, body)
 }
 
 // zoneNamed finds a zone by name.
