@@ -31,11 +31,14 @@ func (s *Store) RescueJobs(ctx context.Context, prefix string) (rescued int64, e
 }
 
 // buryRunner drops what the process left that had the SQLite file before: its
-// leases and the jobs it seems to run.
+// leases, the jobs it seems to run, and its place as River's leader. Without the
+// last, jobs that wait for their time would wait until that place runs out.
 func (s *Store) buryRunner(ctx context.Context) error {
 	return s.write(ctx, func(tx *Tx) error {
-		if _, err := tx.Exec(ctx, `DELETE FROM leases`); err != nil {
-			return err
+		for _, table := range []string{"leases", "river_leader"} {
+			if _, err := tx.Exec(ctx, `DELETE FROM `+table); err != nil {
+				return err
+			}
 		}
 		_, err := tx.Exec(ctx, `UPDATE river_job SET state = 'available' WHERE state = 'running'`)
 		return err
