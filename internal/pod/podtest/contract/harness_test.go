@@ -168,9 +168,9 @@ func (c *client) compute(t *testing.T, method, path string, body any, header ...
 	return c.call(t, method, c.endpoints["compute"]+path, body, header...)
 }
 
-func (c *client) network(t *testing.T, method, path string, body any, header ...http.Header) *reply {
+func (c *client) network(t *testing.T, method, path string, body any) *reply {
 	t.Helper()
-	return c.call(t, method, c.endpoints["network"]+"/v2.0"+path, body, header...)
+	return c.call(t, method, c.endpoints["network"]+"/v2.0"+path, body)
 }
 
 func (c *client) volume(t *testing.T, method, path string, body any, header ...http.Header) *reply {

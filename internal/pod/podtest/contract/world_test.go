@@ -105,9 +105,9 @@ func pools(start, end string) []doc { return []doc{{"start": start, "end": end}}
 
 // boot makes a server and waits until it is ACTIVE; it is deleted after the
 // check, before the networks that were made earlier.
-func (w *world) boot(t *testing.T, c *client, more doc, header ...http.Header) string {
+func (w *world) boot(t *testing.T, c *client, more doc) string {
 	t.Helper()
-	id := w.start(t, c, more, header...)
+	id := w.start(t, c, more)
 	eventually(t, "server "+id+" ACTIVE", func() bool {
 		r := c.compute(t, "GET", "/servers/"+id, nil, latest).want(t, 200)
 		if r.text("server", "status") == "ERROR" {
@@ -119,12 +119,9 @@ func (w *world) boot(t *testing.T, c *client, more doc, header ...http.Header) s
 }
 
 // start makes a server and does not wait.
-func (w *world) start(t *testing.T, c *client, more doc, header ...http.Header) string {
+func (w *world) start(t *testing.T, c *client, more doc) string {
 	t.Helper()
-	if len(header) == 0 {
-		header = []http.Header{latest}
-	}
-	r := c.compute(t, "POST", "/servers", doc{"server": w.server(more)}, header...).want(t, 202)
+	r := c.compute(t, "POST", "/servers", doc{"server": w.server(more)}, latest).want(t, 202)
 	id := r.text("server", "id")
 	t.Cleanup(func() { w.destroy(t, c, id) })
 	return id

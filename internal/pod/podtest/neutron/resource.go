@@ -28,7 +28,6 @@ type attribute struct {
 type resource struct {
 	server               *Server
 	path, single, plural string
-	title                string // as in "Network … could not be found."
 	store                *rest.Store
 	attrs                map[string]attribute
 	visible              func(rest.Caller, rest.Doc) bool

@@ -85,10 +85,7 @@ func (s *Server) createServer(r *rest.Request) (*rest.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.launch(r, a)
-	if err != nil {
-		return nil, err
-	}
+	made := s.launch(r, a)
 	if v, ok := in["return_reservation_id"].(bool); ok && v {
 		return rest.Accepted(rest.Doc{"reservation_id": made[0].reservation})
 	}
@@ -352,7 +349,7 @@ func (s *Server) askedNIC(r *rest.Request, in rest.Doc, a *asked) (nic, error) {
 
 // launch makes the servers. Nova has accepted them by now: what fails later
 // shows as ERROR.
-func (s *Server) launch(r *rest.Request, a *asked) ([]*server, error) {
+func (s *Server) launch(r *rest.Request, a *asked) []*server {
 	reservation := "r-" + strings.ToLower(rand.Text()[:8])
 	made := []*server{}
 	for i := range max(a.max, a.min) {
@@ -378,7 +375,7 @@ func (s *Server) launch(r *rest.Request, a *asked) ([]*server, error) {
 			s.finish(v)
 		}
 	}
-	return made, nil
+	return made
 }
 
 func (s *Server) fresh(r *rest.Request, a *asked) *server {

@@ -1,6 +1,7 @@
 package nova
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 
@@ -89,7 +90,8 @@ func (s *Server) attachInterface(r *rest.Request) (*rest.Reply, error) {
 	}
 	n, err := s.askedNIC(r, ref, a)
 	if err != nil {
-		if e, ok := err.(*rest.Error); ok && e.Status == http.StatusBadRequest && n.port == nil && rest.Str(in, "port_id") != "" {
+		var e *rest.Error
+		if errors.As(err, &e) && e.Status == http.StatusBadRequest && rest.Str(in, "port_id") != "" {
 			return nil, fail(http.StatusNotFound, "%s", e.Message)
 		}
 		return nil, err

@@ -70,7 +70,7 @@ func (s *Server) listKeypairs(r *rest.Request) (*rest.Reply, error) {
 // fingerprint reads an OpenSSH public key; false when it is none.
 func fingerprint(public string) (string, bool) {
 	parts := strings.Fields(public)
-	if len(parts) < 2 || !(strings.HasPrefix(parts[0], "ssh-") || strings.HasPrefix(parts[0], "ecdsa-")) {
+	if len(parts) < 2 || (!strings.HasPrefix(parts[0], "ssh-") && !strings.HasPrefix(parts[0], "ecdsa-")) {
 		return "", false
 	}
 	raw, err := base64.StdEncoding.DecodeString(parts[1])
