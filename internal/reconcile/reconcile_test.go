@@ -305,3 +305,33 @@ func TestWhatIsDeletedBehindOurBackIsMadeAgain(t *testing.T) {
 		}
 	})
 }
+
+// A pod that is taken out of use is left as it was before.
+func TestPodIsClearedBeforeItIsRemoved(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		clean := w.cloud.Pod("pod1").Inventory()
+		net := w.network("blue", "10.0.0.0/24")
+		port := w.ports(net.ID, 1)[0]
+		w.mustWant(portIn(port, "pod1"))
+		if err := s.DeletePod(t.Context(), "pod1"); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "1 network") {
+			t.Errorf("DeletePod = %v, want it to say that there is a network", err)
+		}
+		if _, err := s.UpdatePod(t.Context(), "pod1", func(p *store.Pod) error { p.Cordoned = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DeletePod(t.Context(), "pod1"); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "being cleared") {
+			t.Errorf("DeletePod of a cordoned pod = %v, want it to say that it is being cleared", err)
+		}
+		w.settle()
+		w.cloud.Pod("pod1").Settle()
+		if diff := cmp.Diff(clean, w.cloud.Pod("pod1").Inventory()); diff != "" {
+			t.Errorf("left in the pod (-before +after):\n%s", diff)
+		}
+		if err := s.DeletePod(t.Context(), "pod1"); err != nil {
+			t.Errorf("DeletePod of a cleared pod = %v", err)
+		}
+		w.mustWant(portIn(port, "pod2")) // what left one pod lives on
+	})
+}

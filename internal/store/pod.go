@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,29 +82,114 @@ func (s *Store) UpdatePod(ctx context.Context, name string, change func(*Pod) er
 	return p, err
 }
 
-// DeletePod removes a pod that has nothing of ours any more; otherwise it is
-// fault.Conflict with the counts per kind.
+// DeletePod removes a pod. It is fault.Conflict, with the counts per kind, while
+// servers or volumes are there, or one is being created.
+//
+// What Tricircle has made there for servers that are gone (networks, groups) is
+// cleared away first, by jobs: a cordoned pod begins to be cleared, and the
+// fault.Conflict says so; once they are done the pod can be removed.
 func (s *Store) DeletePod(ctx context.Context, name string) error {
-	return s.write(ctx, func(tx *Tx) error {
+	var clearing []string
+	err := s.write(ctx, func(tx *Tx) error {
 		// The lock keeps new mappings, which refer to the row, away until the end.
-		if _, err := findPod(ctx, tx, name, tx.forUpdate()); err != nil {
+		p, err := findPod(ctx, tx, name, tx.forUpdate())
+		if err != nil {
 			return err
 		}
 		used, err := podUse(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		if len(used) > 0 {
-			return fault.New(fault.Conflict, "", "pod %s still has %s", name, strings.Join(used, ", "))
+		if used.tenants() || len(used) > 0 && !p.Cordoned {
+			return fault.New(fault.Conflict, "", "pod %s still has %s%s", name, used, used.hint())
+		}
+		if clearing, err = clearPod(ctx, tx, name); err != nil || len(clearing) > 0 {
+			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM pods WHERE name = ?`, name)
 		return err
 	})
+	if err == nil && len(clearing) > 0 {
+		return fault.New(fault.Conflict, "", "pod %s is being cleared of %s; it can be removed when its jobs are done",
+			name, strings.Join(clearing, ", "))
+	}
+	return err
 }
 
+// clearPod forgets what was only seen in the pod and has jobs remove what was
+// made there. It returns what is left until they have.
+func clearPod(ctx context.Context, tx *Tx, pod string) ([]string, error) {
+	for _, table := range []string{"entries", "mappings"} {
+		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE pod = ? AND kind = ?`, pod, KindImage); err != nil {
+			return nil, err
+		}
+	}
+	reserved, err := list(ctx, tx, scanString, `SELECT id FROM ports WHERE pod = ?`, pod)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range reserved {
+		if err := deletePort(ctx, tx, id); err != nil {
+			return nil, err
+		}
+	}
+	made, err := list(ctx, tx, scanTarget, `
+		UPDATE mappings
+		SET wanted = 0, generation = generation + 1, reason = '', updated_at = ?
+		WHERE pod = ? AND wanted = 1
+		RETURNING kind, id, pod`, tx.now(), pod)
+	if err != nil {
+		return nil, err
+	}
+	if err := enqueue(ctx, tx, inOrder(made)...); err != nil {
+		return nil, err
+	}
+	left, err := podUse(ctx, tx, pod)
+	return left.words(), err
+}
+
+func scanTarget(row scanner) (t Target, err error) {
+	err = row.Scan(&t.Kind, &t.ID, &t.Pod)
+	return t, err
+}
+
+// use is how many things of a kind a pod has.
+type use struct {
+	kind string
+	n    int
+}
+
+type uses []use
+
+// tenants says that somebody's things are there, not only what Tricircle made
+// around them.
+func (u uses) tenants() bool {
+	return slices.ContainsFunc(u, func(of use) bool {
+		return of.kind == KindServer || of.kind == KindVolume || of.kind == KindIntent
+	})
+}
+
+func (u uses) hint() string {
+	if u.tenants() {
+		return ""
+	}
+	return "; cordon it, then remove it again to clear them away"
+}
+
+func (u uses) words() []string {
+	out := make([]string, 0, len(u))
+	for _, of := range u {
+		out = append(out, count(of.n, of.kind))
+	}
+	return out
+}
+
+func (u uses) String() string { return strings.Join(u.words(), ", ") }
+
 // podUse counts what is in the pod: "3 networks" and so on. An index entry
-// without a mapping counts too, as does a creation under way.
-func podUse(ctx context.Context, tx *Tx, pod string) ([]string, error) {
+// without a mapping counts too, as does a creation under way. Images do not: other
+// pods have them.
+func podUse(ctx context.Context, tx *Tx, pod string) (uses, error) {
 	return list(ctx, tx, scanUse, `
 		SELECT kind, count(*) FROM (
 			SELECT kind, id FROM mappings WHERE pod = ?
@@ -112,15 +198,14 @@ func podUse(ctx context.Context, tx *Tx, pod string) ([]string, error) {
 			UNION
 			SELECT 'intent', id FROM intents WHERE pod = ?
 		) AS used
+		WHERE kind <> ?
 		GROUP BY kind
-		ORDER BY kind`, pod, pod, pod)
+		ORDER BY kind`, pod, pod, pod, KindImage)
 }
 
-func scanUse(row scanner) (string, error) {
-	var kind string
-	var n int
-	err := row.Scan(&kind, &n)
-	return count(n, kind), err
+func scanUse(row scanner) (u use, err error) {
+	err = row.Scan(&u.kind, &u.n)
+	return u, err
 }
 
 func count(n int, kind string) string {
