@@ -116,14 +116,14 @@ func (a *App) wire(o Options) (err error) {
 		},
 	})
 	d := dispatch.OfFleet(a.fleet, a.store)
-	d.Timeout, d.Log = a.config.Pods.ListTimeout, a.log
+	d.Timeout, d.Strict, d.Log = a.config.Pods.ListTimeout, a.config.Pods.Unreachable == config.UnreachableError, a.log
 	a.dispatch = dispatch.New(d)
 	a.reconciler = reconcile.New(reconcile.Options{
 		Store: a.store, Pods: a.fleet, Holder: holder(), IntentGrace: o.IntentGrace, Log: a.log,
 	})
 	a.jobs, err = jobs.New(jobs.Options{
 		Store: a.store, Ensure: a.reconciler.Ensure, Log: a.log, Metrics: a.metrics,
-		WorkersPerPod: a.config.Jobs.Workers, IntentDelay: o.IntentDelay,
+		WorkersPerPod: a.config.Jobs.Workers, MaxWait: a.config.Jobs.MaxBackoff, IntentDelay: o.IntentDelay,
 	})
 	return err
 }

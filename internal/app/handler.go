@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/tricircle/tricircle/internal/admin"
-	"github.com/tricircle/tricircle/internal/config"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/gateway/compute"
 	"github.com/tricircle/tricircle/internal/gateway/image"
@@ -21,10 +20,9 @@ func (a *App) handler(o Options) http.Handler {
 		AuthURL: a.account.AuthURL(), Service: a.account,
 		TTL: a.config.Tokens.MaxStaleness, Size: a.config.Tokens.Cache, Client: a.account.HTTP(),
 	})
-	strict := a.config.Pods.Unreachable == config.UnreachableError
 	return gateway.New(gateway.Options{
 		Services: []gateway.Service{
-			compute.Service(compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Strict: strict, Log: a.log}),
+			compute.Service(compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Log: a.log}),
 			network.Service(network.Deps{Store: a.store, Zones: a.fleet, Settle: a.settle}),
 			volume.Service(volume.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
 			image.Service(image.Deps{Dispatch: a.dispatch}),

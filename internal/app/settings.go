@@ -42,7 +42,7 @@ func makeDir(c config.Config) error {
 
 // fabric is what the configuration says about networks, in the topology's words.
 func fabric(n config.Networks) topology.Fabric {
-	f := topology.Fabric{DefaultType: n.DefaultType, MACPrefix: n.MACPrefix}
+	f := topology.Fabric{DefaultType: n.DefaultType, MACPrefix: n.MACPrefix, MTU: n.MTU}
 	for _, name := range slices.Sorted(maps.Keys(n.PhysicalNetworks)) {
 		p := topology.PhysicalNetwork{Name: name, Flat: n.PhysicalNetworks[name].Flat}
 		for _, r := range n.PhysicalNetworks[name].VLAN {

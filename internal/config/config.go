@@ -96,14 +96,13 @@ type Networks struct {
 	PhysicalNetworks map[string]PhysicalNetwork `yaml:"physical_networks"`
 	DefaultType      string                     `yaml:"default_type" env:"DEFAULT_TYPE"`
 	MACPrefix        string                     `yaml:"mac_prefix" env:"MAC_PREFIX"`
-	DNSDomain        string                     `yaml:"dns_domain" env:"DNS_DOMAIN"`
+	MTU              int                        `yaml:"mtu" env:"MTU"`
 }
 
 // PhysicalNetwork is a wire that pods share, by the label they all use for it.
 type PhysicalNetwork struct {
 	VLAN []VLANRange `yaml:"vlan"` // VLANs that tenants' networks may get
 	Flat bool        `yaml:"flat"` // admins may use it untagged
-	MTU  int         `yaml:"mtu"`
 }
 
 // Jobs says how hard the background works.
@@ -163,27 +162,21 @@ func (c Config) withDefaults(vars map[string]string) Config {
 	set(&c.Limits.IdleTimeout, 2*time.Minute)
 	set(&c.Limits.ShutdownTimeout, 30*time.Second)
 	c.Networks = c.Networks.withDefaults()
-	set(&c.Jobs.Workers, 4)
-	set(&c.Jobs.MaxBackoff, 5*time.Minute)
+	set(&c.Jobs.Workers, 16)
+	set(&c.Jobs.MaxBackoff, 30*time.Second)
 	return c
 }
 
 func (n Networks) withDefaults() Networks {
 	kind := "local"
-	wires := make(map[string]PhysicalNetwork, len(n.PhysicalNetworks))
-	for name, p := range n.PhysicalNetworks {
+	for _, p := range n.PhysicalNetworks {
 		if len(p.VLAN) > 0 {
 			kind = "vlan"
 		}
-		set(&p.MTU, 1500)
-		wires[name] = p
-	}
-	if len(wires) > 0 {
-		n.PhysicalNetworks = wires
 	}
 	set(&n.DefaultType, kind)
 	set(&n.MACPrefix, "fa:16:3e")
-	set(&n.DNSDomain, "openstacklocal")
+	set(&n.MTU, 1500)
 	return n
 }
 

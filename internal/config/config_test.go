@@ -51,8 +51,8 @@ func TestZeroValueRunsOnALaptop(t *testing.T) {
 			IdleTimeout:     2 * time.Minute,
 			ShutdownTimeout: 30 * time.Second,
 		},
-		Networks: Networks{DefaultType: "local", MACPrefix: "fa:16:3e", DNSDomain: "openstacklocal"},
-		Jobs:     Jobs{Workers: 4, MaxBackoff: 5 * time.Minute},
+		Networks: Networks{DefaultType: "local", MACPrefix: "fa:16:3e", MTU: 1500},
+		Jobs:     Jobs{Workers: 16, MaxBackoff: 30 * time.Second},
 	}
 	want.Database = "sqlite:" + want.DataDir + "/tricircle.db"
 	if diff := cmp.Diff(want, c); diff != "" {
@@ -119,7 +119,7 @@ pods: {timeout: 30s, unreachable: error}
 limits: {body: 2MiB}
 networks:
   physical_networks:
-    bridge: {vlan: ["101:400", "500"], mtu: 9000}
+    bridge: {vlan: ["101:400", "500"]}
     extern: {flat: true}
 `)
 	c, err := Load(path, append(laptop, "TRICIRCLE_PODS_TIMEOUT=45s", "TRICIRCLE_LIMITS_HEADER=8KiB", "TRICIRCLE_LOG_FORMAT=json",
@@ -140,8 +140,8 @@ networks:
 	want.Tokens.Cache = 7
 	want.Networks.DefaultType = "vlan"
 	want.Networks.PhysicalNetworks = map[string]PhysicalNetwork{
-		"bridge": {VLAN: []VLANRange{{101, 400}, {500, 500}}, MTU: 9000},
-		"extern": {Flat: true, MTU: 1500},
+		"bridge": {VLAN: []VLANRange{{101, 400}, {500, 500}}},
+		"extern": {Flat: true},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("Load (-want +got):\n%s", diff)
@@ -216,15 +216,14 @@ func TestValidate(t *testing.T) {
 			[]string{"tokens.max_staleness", "pods.timeout"}},
 		{"negative", func(c *Config) { c.Pods.Concurrency, c.Jobs.Workers = -1, -1 }, []string{"pods.concurrency", "jobs.workers"}},
 		{"sizes", func(c *Config) { c.Limits.Body, c.Limits.Header = 1, 1 }, []string{"limits.body", "limits.header"}},
-		{"wire without use", wires(PhysicalNetwork{MTU: 1500}), []string{"networks.physical_networks.b"}},
-		{"wire MTU", wires(PhysicalNetwork{Flat: true, MTU: 15}), []string{"networks.physical_networks.b.mtu"}},
-		{"VLANs", wires(PhysicalNetwork{MTU: 1500, VLAN: []VLANRange{{1, 10}, {10, 20}, {4000, 5000}, {99, 98}}}),
+		{"wire without use", wires(PhysicalNetwork{}), []string{"networks.physical_networks.b"}},
+		{"MTU", func(c *Config) { c.Networks.MTU = 15 }, []string{"networks.mtu"}},
+		{"VLANs", wires(PhysicalNetwork{VLAN: []VLANRange{{1, 10}, {10, 20}, {4000, 5000}, {99, 98}}}),
 			[]string{"networks.physical_networks.b.vlan[1]", "networks.physical_networks.b.vlan[2]", "networks.physical_networks.b.vlan[3]"}},
 		{"vlan without wire", func(c *Config) { c.Networks.DefaultType = "vlan" }, []string{"networks.default_type"}},
 		{"type", func(c *Config) { c.Networks.DefaultType = "vxlan" }, []string{"networks.default_type"}},
 		{"MAC", func(c *Config) { c.Networks.MACPrefix = "zz" }, []string{"networks.mac_prefix"}},
 		{"multicast MAC", func(c *Config) { c.Networks.MACPrefix = "fb:16:3e" }, []string{"networks.mac_prefix"}},
-		{"DNS domain", func(c *Config) { c.Networks.DNSDomain = "-x" }, []string{"networks.dns_domain"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -92,7 +92,6 @@ func (l Limits) validate(m *mistakes) {
 
 var (
 	macPrefix = regexp.MustCompile(`^[0-9a-f]{2}(:[0-9a-f]{2}){2,3}$`)
-	dnsName   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?$`)
 )
 
 func (n Networks) validate(m *mistakes) {
@@ -106,12 +105,11 @@ func (n Networks) validate(m *mistakes) {
 	m.oneOf("networks.default_type", n.DefaultType, "local", "vlan")
 	m.add(vlans || n.DefaultType != "vlan", "networks.default_type", "vlan needs a physical network with VLANs")
 	m.mac(n.MACPrefix)
-	m.add(dnsName.MatchString(n.DNSDomain) && len(n.DNSDomain) <= 253, "networks.dns_domain", "%q is not a domain", n.DNSDomain)
+	m.number("networks.mtu", n.MTU, 576, 65_535)
 }
 
 func (p PhysicalNetwork) validate(m *mistakes, key string) {
 	m.add(p.Flat || len(p.VLAN) > 0, key, "is of no use without vlan or flat")
-	m.number(key+".mtu", p.MTU, 576, 65_535)
 	for i, r := range p.VLAN {
 		at := fmt.Sprintf("%s.vlan[%d]", key, i)
 		m.add(1 <= r.First && r.First <= r.Last && r.Last <= 4094, at, "%s is not within 1:4094", r)

@@ -52,6 +52,7 @@ type Options struct {
 	Metrics prometheus.Registerer
 
 	WorkersPerPod int           // jobs that one replica runs at once for one pod; default 16
+	MaxWait       time.Duration // between two runs that fail; default 30 s
 	Timeout       time.Duration // of one run; default 5 minutes
 	IntentDelay   time.Duration // before a creation that was begun is looked after; default 2 minutes
 	SweepEvery    time.Duration // how often what fell through is sought; default 30 s
@@ -66,6 +67,7 @@ func (o *Options) defaults() {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.WorkersPerPod = cmp.Or(o.WorkersPerPod, 16)
+	o.MaxWait = cmp.Or(o.MaxWait, longWait)
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Minute)
 	o.IntentDelay = cmp.Or(o.IntentDelay, 2*time.Minute)
 	o.SweepEvery = cmp.Or(o.SweepEvery, 30*time.Second)

@@ -18,7 +18,7 @@ import (
 
 const (
 	firstWait = time.Second
-	longWait  = 30 * time.Second
+	longWait  = 30 * time.Second // the default of Options.MaxWait
 	// maxAttempts is what River's column holds. Only panics count.
 	maxAttempts = 32767
 	// recordTimeout bounds what is written after a run whose own time is up.
@@ -71,7 +71,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 
 // wait records why the run did not finish, and says when to run again.
 func (w *worker) wait(ctx context.Context, job *river.Job[args], err error) error {
-	n, pause := next(readNote(job.JobRow), err)
+	n, pause := w.next(readNote(job.JobRow), err)
 	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	log := w.r.o.Log.With("job", job.ID, "kind", job.Args.Target.Kind, "resource", job.Args.ID, "pod", job.Args.Pod)
@@ -90,14 +90,14 @@ func (w *worker) wait(ctx context.Context, job *river.Job[args], err error) erro
 }
 
 // next is what to note of the run that ended with err, and how long to wait.
-func next(n note, err error) (note, time.Duration) {
+func (w *worker) next(n note, err error) (note, time.Duration) {
 	if again, ok := errors.AsType[*Again](err); ok {
 		return note{Reason: again.Reason}, cmp.Or(again.After, firstWait)
 	}
 	n.Failures++
 	n.Reason = err.Error()
 	n.Failed = !passes(err)
-	return n, backoff(n.Failures)
+	return n, backoff(n.Failures, w.r.o.MaxWait)
 }
 
 // passes says that nobody needs to do anything but wait.
@@ -106,12 +106,12 @@ func passes(err error) bool {
 		errors.Is(err, context.DeadlineExceeded)
 }
 
-// backoff doubles from a second to half a minute, give or take a fifth, so that
-// the jobs of a pod that was away do not come back all at once.
-func backoff(failures int) time.Duration {
-	wait := longWait
-	if doubled := failures - 1; doubled < 5 {
-		wait = min(firstWait<<doubled, longWait)
+// backoff doubles from a second to the longest wait, give or take a fifth, so
+// that the jobs of a pod that was away do not come back all at once.
+func backoff(failures int, longest time.Duration) time.Duration {
+	wait := longest
+	if doubled := failures - 1; doubled < 16 {
+		wait = min(firstWait<<doubled, longest)
 	}
 	fifth := int64(wait / 5)
 	return wait - time.Duration(fifth) + time.Duration(rand.Int64N(2*fifth+1))
@@ -122,5 +122,5 @@ type panicRetry struct{}
 
 // NextRetry waits as after other failures.
 func (panicRetry) NextRetry(job *rivertype.JobRow) time.Time {
-	return time.Now().Add(backoff(job.Attempt))
+	return time.Now().Add(backoff(job.Attempt, longWait))
 }

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path"
 	"regexp"
 	"strconv"
@@ -121,10 +122,19 @@ func (s *Store) loadMigrations() ([]*goose.Migration, error) {
 }
 
 func migrateQueue[TTx any](ctx context.Context, s *Store, driver riverdriver.Driver[TTx]) error {
-	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: s.log})
+	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: quiet(s.log)})
 	if err != nil {
 		return err
 	}
 	_, err = m.Migrate(ctx, rivermigrate.DirectionUp, nil)
 	return err
+}
+
+// quiet leaves warnings and errors: a line per migration says nothing to anybody.
+func quiet(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }
+
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
 }

@@ -212,6 +212,9 @@ func TestClosedRoutes(t *testing.T) {
 		}
 	}
 	admin := w.as("admin")
+	if got := admin.do("GET", "/os-services?binary=nova-compute", nil).get("services.#.zone").Raw; got != `["az1","az2"]` {
+		t.Errorf("zones of the compute services = %s", got)
+	}
 	for path, field := range map[string]string{"/os-hypervisors": "hypervisors", "/os-services": "services"} {
 		if got := admin.do("GET", path, nil).want(t, 200).get(field + ".#").Int(); got < 2 {
 			t.Errorf("%s shows %d, want those of both pods", path, got)

@@ -195,15 +195,14 @@ func (a *api) readOn(ctx context.Context, by identity.Caller, q question, n *ans
 	n.Body = []byte(`{"` + field + `": [` + strings.Join(items, ", ") + `]}`)
 }
 
-// union is the items of all lists, an ID that several pods have once. An empty
-// idPath keeps all.
+// union is the items of all lists, an ID that several pods have once.
 func union(answers []answer, field, idPath string) []gjson.Result {
 	var items []gjson.Result
 	seen := map[string]bool{}
 	for _, n := range succeeded(answers) {
 		for _, item := range gjson.GetBytes(n.Body, field).Array() {
 			id := item.Get(idPath).String()
-			if idPath != "" && seen[id] {
+			if seen[id] {
 				continue
 			}
 			seen[id] = true

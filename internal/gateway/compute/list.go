@@ -80,7 +80,7 @@ func (a *api) serverList(ctx context.Context, by identity.Caller, r *gateway.Req
 	l := dispatch.List{
 		By: by, Service: pod.Compute, Path: "/servers/detail", Header: versionHeaders(v),
 		Kind: store.KindServer, Field: "servers", Next: "servers_links", PageSize: maxLimit,
-		Marker: query.Get("marker"), SortQuery: sortQuery, AllProjects: by.IsAdmin() && allTenants(query), Strict: a.Strict,
+		Marker: query.Get("marker"), SortQuery: sortQuery, AllProjects: by.IsAdmin() && allTenants(query),
 	}
 	var err error
 	if l.Limit, err = limitOf(query); err != nil {

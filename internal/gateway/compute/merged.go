@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
 )
 
 // concatenated serves a list that admins read as a whole: the pods' lists one
-// after the other, in the order of the pods' names.
-func (a *api) concatenated(field string) gateway.Handler {
+// after the other, in the order of the pods' names. zonePath is where an item
+// names its zone, if it does; Nova's "internal" is no zone of ours.
+func (a *api) concatenated(field, zonePath string) gateway.Handler {
 	return func(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 		query := r.URL.Query()
 		if query.Get("limit") != "" || query.Get("marker") != "" {
@@ -24,8 +27,14 @@ func (a *api) concatenated(field string) gateway.Handler {
 			return nil, err
 		}
 		list := []json.RawMessage{}
-		for _, item := range union(answers, field, "") {
-			list = append(list, json.RawMessage(item.Raw))
+		for _, n := range succeeded(answers) {
+			for _, item := range gjson.GetBytes(n.Body, field).Array() {
+				raw := []byte(item.Raw)
+				if zone := item.Get(zonePath).Str; zone != "" && zone != "internal" {
+					raw = gateway.SetField(raw, zonePath, a.Fleet.ZoneOf(n.Pod))
+				}
+				list = append(list, raw)
+			}
 		}
 		return a.merged(map[string]any{field: list}, answers), nil
 	}

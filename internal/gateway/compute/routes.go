@@ -105,7 +105,7 @@ func (a *api) projectRoutes() []gateway.Route {
 		{Method: "GET", Pattern: "/os-quota-sets/{id}/detail", Strategy: gateway.Summed, Handle: a.quotaSet},
 		{Method: "PUT", Pattern: "/os-quota-sets/{id}", Strategy: gateway.Refused, Handle: refused, Note: "a quota counts in each pod: " + perPod},
 		{Method: "DELETE", Pattern: "/os-quota-sets/{id}", Strategy: gateway.Refused, Handle: refused, Note: "a quota counts in each pod: " + perPod},
-		{Method: "GET", Pattern: "/os-server-groups", Strategy: gateway.Merged, Handle: a.concatenated("server_groups")},
+		{Method: "GET", Pattern: "/os-server-groups", Strategy: gateway.Merged, Handle: a.concatenated("server_groups", "")},
 		{Method: "POST", Pattern: "/os-server-groups", Strategy: gateway.Refused, Handle: refused, Note: "a group would have to know its pod before its first member"},
 		{Method: "GET", Pattern: "/os-server-groups/{id}", Strategy: gateway.Routed, Handle: a.onePod},
 		{Method: "DELETE", Pattern: "/os-server-groups/{id}", Strategy: gateway.Routed, Handle: a.onePod},
@@ -116,13 +116,13 @@ func (a *api) projectRoutes() []gateway.Route {
 
 func (a *api) adminRoutes() []gateway.Route {
 	routes := []gateway.Route{
-		{Method: "GET", Pattern: "/os-hypervisors", Strategy: gateway.Merged, Policy: "os_compute_api:os-hypervisors:list", Admin: true, Handle: a.concatenated("hypervisors")},
-		{Method: "GET", Pattern: "/os-hypervisors/detail", Strategy: gateway.Merged, Policy: "os_compute_api:os-hypervisors:list-detail", Admin: true, Handle: a.concatenated("hypervisors")},
+		{Method: "GET", Pattern: "/os-hypervisors", Strategy: gateway.Merged, Policy: "os_compute_api:os-hypervisors:list", Admin: true, Handle: a.concatenated("hypervisors", "")},
+		{Method: "GET", Pattern: "/os-hypervisors/detail", Strategy: gateway.Merged, Policy: "os_compute_api:os-hypervisors:list-detail", Admin: true, Handle: a.concatenated("hypervisors", "")},
 		{Method: "GET", Pattern: "/os-hypervisors/{id}", Strategy: gateway.Routed, Policy: "os_compute_api:os-hypervisors:show", Admin: true, Handle: a.onePod},
-		{Method: "GET", Pattern: "/os-services", Strategy: gateway.Merged, Policy: "os_compute_api:os-services:list", Admin: true, Handle: a.concatenated("services")},
-		{Method: "GET", Pattern: "/os-aggregates", Strategy: gateway.Merged, Policy: "os_compute_api:os-aggregates:index", Admin: true, Handle: a.concatenated("aggregates")},
+		{Method: "GET", Pattern: "/os-services", Strategy: gateway.Merged, Policy: "os_compute_api:os-services:list", Admin: true, Handle: a.concatenated("services", "zone")},
+		{Method: "GET", Pattern: "/os-aggregates", Strategy: gateway.Merged, Policy: "os_compute_api:os-aggregates:index", Admin: true, Handle: a.concatenated("aggregates", "availability_zone")},
 		{Method: "GET", Pattern: "/os-aggregates/{id}", Strategy: gateway.Routed, Policy: "os_compute_api:os-aggregates:show", Admin: true, Handle: a.onePod},
-		{Method: "GET", Pattern: "/os-migrations", Strategy: gateway.Merged, Policy: "os_compute_api:os-migrations:index", Admin: true, Handle: a.concatenated("migrations")},
+		{Method: "GET", Pattern: "/os-migrations", Strategy: gateway.Merged, Policy: "os_compute_api:os-migrations:index", Admin: true, Handle: a.concatenated("migrations", "")},
 		{Method: "GET", Pattern: "/os-quota-class-sets/{id}", Strategy: gateway.Replicated, Admin: true, Handle: a.anyPod},
 		{Method: "GET", Pattern: "/os-console-auth-tokens/{id}", Strategy: gateway.Routed, Admin: true, Handle: a.onePod},
 	}

@@ -38,8 +38,6 @@ type Deps struct {
 	Fleet      *fleet.Fleet
 	Dispatch   *dispatch.Dispatcher
 	Reconciler Reconciler
-	// Strict makes a pod that is away an error of the server lists.
-	Strict bool
 	// CreateTimeout is how long one creation may take. Default DefaultCreateTimeout.
 	CreateTimeout time.Duration
 	Now           func() time.Time

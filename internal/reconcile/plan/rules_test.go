@@ -50,6 +50,8 @@ func TestRules(t *testing.T) {
 		{"a rule is added", defaultGroup(ssh), podDefaultGroup(), here, []plan.Rule{podSSH}, nil},
 		{"it is known again by number and masked prefix", defaultGroup(ssh), podDefaultGroup(plan.Rule{ID: "9", Direction: "ingress",
 			EtherType: "IPv4", Protocol: ptr("6"), PortMin: ptr(22), PortMax: ptr(22), RemotePrefix: ptr("192.0.2.0/24")}), here, nil, nil},
+		{"all addresses and no prefix are the same", defaultGroup(topology.Rule{Direction: "egress", EtherType: "IPv4", RemoteIPPrefix: "0.0.0.0/0"}),
+			podDefaultGroup(), here, nil, nil},
 		{"a rule nobody asked for goes", defaultGroup(), podDefaultGroup(plan.Rule{ID: "9", Direction: "ingress", EtherType: "IPv4"}), here, nil, []string{"9"}},
 		{"members elsewhere are let in by address, each in its family", defaultGroup(), podDefaultGroup(), both,
 			[]plan.Rule{member("IPv4", "10.0.0.9/32"), member("IPv6", "fd00::9/128")}, nil},

@@ -128,11 +128,17 @@ func protocol(p string) string {
 	return p
 }
 
+// prefix is empty for the whole address space: Neutron takes 0.0.0.0/0 and no
+// prefix for the same.
 func prefix(s string) string {
-	if p, err := netip.ParsePrefix(s); err == nil {
-		return p.Masked().String()
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return s
+	case p.Bits() == 0:
+		return ""
 	}
-	return s
+	return p.Masked().String()
 }
 
 func number(n *int) string {
