@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -230,7 +231,9 @@ func (r *Region) logTail(lines int) string {
 	if err != nil {
 		return err.Error()
 	}
-	all := strings.Split(strings.TrimSpace(string(b)), "\n")
+	all := slices.DeleteFunc(strings.Split(strings.TrimSpace(string(b)), "\n"), func(line string) bool {
+		return strings.Contains(line, "level=INFO msg=request") // hundreds of them
+	})
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
