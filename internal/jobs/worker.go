@@ -71,7 +71,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 
 // wait records why the run did not finish, and says when to run again.
 func (w *worker) wait(ctx context.Context, job *river.Job[args], err error) error {
-	n, pause := w.next(readNote(job.JobRow), err)
+	n, pause := next(readNote(job.JobRow), err, w.r.o.MaxWait)
 	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	log := w.r.o.Log.With("job", job.ID, "kind", job.Args.Target.Kind, "resource", job.Args.ID, "pod", job.Args.Pod)
@@ -90,14 +90,14 @@ func (w *worker) wait(ctx context.Context, job *river.Job[args], err error) erro
 }
 
 // next is what to note of the run that ended with err, and how long to wait.
-func (w *worker) next(n note, err error) (note, time.Duration) {
+func next(n note, err error, longest time.Duration) (note, time.Duration) {
 	if again, ok := errors.AsType[*Again](err); ok {
 		return note{Reason: again.Reason}, cmp.Or(again.After, firstWait)
 	}
 	n.Failures++
 	n.Reason = err.Error()
 	n.Failed = !passes(err)
-	return n, backoff(n.Failures, w.r.o.MaxWait)
+	return n, backoff(n.Failures, longest)
 }
 
 // passes says that nobody needs to do anything but wait.

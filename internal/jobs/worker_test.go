@@ -35,7 +35,7 @@ func TestNext(t *testing.T) {
 		{"not yet", note{3, "no", true}, &Again{After: 5 * time.Second, Reason: "is being deleted"}, note{0, "is being deleted", false}, 5 * time.Second},
 		{"not yet, soon", note{}, fmt.Errorf("server: %w", &Again{Reason: "soon"}), note{0, "soon", false}, time.Second},
 	} {
-		got, wait := next(c.before, c.err)
+		got, wait := next(c.before, c.err, longWait)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: note (-want +got):\n%s", c.name, diff)
 		}
