@@ -27,7 +27,7 @@ func TestPortBringsItsNetworkAndGroups(t *testing.T) {
 		w.mustWant(portIn(port, "pod1"))
 		p1.Settle()
 
-		if got := []int{w.count("pod1", "network"), w.count("pod1", "subnet")}; !slices.Equal(got, []int{1, 1}) {
+		if got := []int{w.count("network"), w.count("subnet")}; !slices.Equal(got, []int{1, 1}) {
 			t.Errorf("networks, subnets = %v, want one each", got)
 		}
 		there := p1.Objects("network")[0]
@@ -82,7 +82,7 @@ func TestManyPortsAtOnceShareOneNetwork(t *testing.T) {
 		}
 		wg.Wait()
 		w.cloud.Pod("pod1").Settle()
-		if got := []int{len(w.cloud.Pod("pod1").Objects("network")), w.count("pod1", "subnet"), len(w.dhcpAddresses("pod1")), w.count("pod1", "port")}; !slices.Equal(got, []int{1, 1, 2, 202}) {
+		if got := []int{len(w.cloud.Pod("pod1").Objects("network")), w.count("subnet"), len(w.dhcpAddresses("pod1")), w.count("port")}; !slices.Equal(got, []int{1, 1, 2, 202}) {
 			t.Errorf("networks, subnets, DHCP ports, all ports = %v, want 1, 1, 2, 202", got)
 		}
 	})
@@ -300,7 +300,7 @@ func TestWhatIsDeletedBehindOurBackIsMadeAgain(t *testing.T) {
 		}
 		w.settle()
 		again, err := s.FindMapping(t.Context(), portIn(port, "pod1"))
-		if err != nil || again.PodID == m.PodID || w.count("pod1", "port") != 2 {
+		if err != nil || again.PodID == m.PodID || w.count("port") != 2 {
 			t.Errorf("mapping = %+v, %v, want a new port", again, err)
 		}
 	})

@@ -73,19 +73,18 @@ func (w *world) network(name, cidr string) topology.Network {
 	return nets[0]
 }
 
-func (w *world) subnet(networkID, cidr string) topology.Subnet {
+func (w *world) subnet(networkID, cidr string) {
 	w.t.Helper()
 	prefix := netip.MustParsePrefix(cidr)
 	version := 4
 	if prefix.Addr().Is6() {
 		version = 6
 	}
-	made, err := w.store.CreateSubnets(w.t.Context(), []topology.SubnetSpec{{Subnet: topology.Subnet{ProjectID: w.project,
+	_, err := w.store.CreateSubnets(w.t.Context(), []topology.SubnetSpec{{Subnet: topology.Subnet{ProjectID: w.project,
 		NetworkID: networkID, IPVersion: version, CIDR: prefix, EnableDHCP: true, Name: "sub"}}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return made[0]
 }
 
 // ports makes central ports on a network.
@@ -141,10 +140,10 @@ func (w *world) settle() {
 	w.t.Fatal("jobs do not come to an end")
 }
 
-// count is how many objects of a kind the pod has that carry our mark.
-func (w *world) count(podName, kind string) int {
+// count is how many objects of a kind pod1 has that carry our mark.
+func (w *world) count(kind string) int {
 	n := 0
-	for _, o := range w.cloud.Pod(podName).Objects(kind) {
+	for _, o := range w.cloud.Pod("pod1").Objects(kind) {
 		if d, _ := o["description"].(string); len(d) > 10 && d[:10] == "tricircle:" {
 			n++
 		}
