@@ -94,10 +94,24 @@ func remove(ctx context.Context, c *pod.Client, singular, id string) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch {
-	case resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotFound:
+	case resp.StatusCode == http.StatusNoContent:
 		return nil
+	case resp.StatusCode == http.StatusNotFound:
+		return stillThere(ctx, c, singular, id)
 	case resp.StatusCode < http.StatusMultipleChoices:
 		return unintelligible(c, r, "status 204")
 	}
 	return pod.Upstream(c.Name(), r.Op, resp)
+}
+
+// stillThere is an error when the object is there although its deletion was
+// answered with 404: Neutron passes on whatever it missed on the way, such as a
+// network's subnet that another request deleted at the same moment.
+func stillThere(ctx context.Context, c *pod.Client, singular, id string) error {
+	_, found, err := get[struct{}](ctx, c, singular, id)
+	if err == nil && found {
+		err = &fault.Error{Kind: fault.Conflict, Pod: c.Name(),
+			Message: "cannot " + words("delete", singular) + " " + id + ": the pod said that it misses it, but it is there"}
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -302,6 +303,33 @@ func TestWhatIsDeletedBehindOurBackIsMadeAgain(t *testing.T) {
 		again, err := s.FindMapping(t.Context(), portIn(port, "pod1"))
 		if err != nil || again.PodID == m.PodID || w.count("port") != 2 {
 			t.Errorf("mapping = %+v, %v, want a new port", again, err)
+		}
+	})
+}
+
+// Neutron also says 404 to the deletion of a network when one of its subnets goes
+// at the same moment; the network is still there then.
+func TestDeletionIsNotBelievedWhenTheObjectIsThere(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		pod1 := w.cloud.Pod("pod1")
+		clean := pod1.Inventory()
+		net := w.network("blue", "10.0.0.0/24")
+		port := w.ports(net.ID, 1)[0]
+		w.mustWant(portIn(port, "pod1"))
+		pod1.Settle()
+		pod1.Fault(podtest.Fault{Method: http.MethodDelete, Path: "^/network/", Times: 8, Status: http.StatusNotFound,
+			Body: `{"NeutronError": {"type": "SubnetNotFound", "message": "Subnet x could not be found.", "detail": ""}}`})
+		if err := s.DeletePort(t.Context(), port.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DeleteNetwork(t.Context(), net.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		if diff := cmp.Diff(clean, pod1.Inventory()); diff != "" {
+			t.Errorf("left in the pod (-before +after):\n%s", diff)
 		}
 	})
 }

@@ -42,11 +42,14 @@ func TestCrash(t *testing.T) {
 	}
 
 	// A crash leaves the question whether the pod's reply was lost; it is asked
-	// again after a while.
-	eventually(t, 5*time.Minute, "the region knows what the pods have", func() error {
+	// again after some minutes, and then what was made for nothing is freed.
+	eventually(t, 6*time.Minute, "all is as if nothing had happened", func() error {
 		want, got := serversInPods(t, tenant.Project), serversOf(t, tenant)
 		if diff := cmp.Diff(want, got); diff != "" {
 			return errors.New("servers (-pods +region):\n" + diff)
+		}
+		if n := len(tenant.portsOn(network)); n != len(got) {
+			return fmt.Errorf("%d ports for %d servers", n, len(got))
 		}
 		return nil
 	})

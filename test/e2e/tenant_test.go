@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,6 +198,15 @@ func (u *Tenant) portOf(server string) ports.Port {
 		u.t.Fatalf("server %s has %d ports, want 1", server, len(all))
 	}
 	return all[0]
+}
+
+// portsOn lists the ports of a network, but for those that serve it.
+func (u *Tenant) portsOn(network string) []ports.Port {
+	u.t.Helper()
+	pages := must(ports.List(u.Network, ports.ListOpts{NetworkID: network}).AllPages(live(u.t)))(u.t)
+	return slices.DeleteFunc(must(ports.ExtractPorts(pages))(u.t), func(p ports.Port) bool {
+		return strings.HasPrefix(p.DeviceOwner, "network:")
+	})
 }
 
 // unregister takes a region and its endpoints out of Keystone.
