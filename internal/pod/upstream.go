@@ -52,8 +52,11 @@ func Upstream(podName, op string, resp *http.Response) error {
 		Pod:      podName,
 		Upstream: &fault.Upstream{Status: resp.StatusCode, Header: resp.Header.Clone(), Body: body},
 	}
-	if f.Message == "" || resp.StatusCode < 400 { // a redirection's page says nothing
+	switch {
+	case f.Message == "" || resp.StatusCode < 400: // a redirection's page says nothing
 		f.Message = fmt.Sprintf("cannot %s: %s", op, statusText(resp.StatusCode))
+	case resp.StatusCode >= 500 && f.Kind != fault.Refused: // "Unexpected API Error" does not say at what
+		f.Message = fmt.Sprintf("cannot %s: %s", op, f.Message)
 	}
 	return f
 }

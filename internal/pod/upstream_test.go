@@ -66,7 +66,7 @@ func TestUpstreamOfRealServices(t *testing.T) {
 		{"keystone-403", fault.Forbidden, "", "You are not authorized to perform the requested action: identity:list_users."},
 		{"keystone-404", fault.NotFound, "", "Could not find user: nope."},
 		{"keystone-409", fault.Conflict, "", "Conflict occurred attempting to store project -…"},
-		{"haproxy-503", fault.Unavailable, "", "No server is available to handle this request."},
+		{"haproxy-503", fault.Unavailable, "", "cannot create port: No server is available to handle this request."},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +141,7 @@ func TestUpstreamOfOddReplies(t *testing.T) {
 		{"empty", reply(500, "", ""), fault.Unavailable, "", "cannot create port: 500 Internal Server Error"},
 		{"empty, unknown status", reply(599, "", ""), fault.Unavailable, "", "cannot create port: status 599"},
 		{"empty object", reply(404, j, "{}"), fault.NotFound, "", "{}"},
-		{"text", reply(502, p, "bad gateway\n"), fault.Unavailable, "", "bad gateway"},
+		{"text", reply(502, p, "bad gateway\n"), fault.Unavailable, "", "cannot create port: bad gateway"},
 		{"broken JSON", reply(400, j, `{"NeutronError": {"mess`), fault.Invalid, "", `{"NeutronError": {"mess`},
 		{"JSON with another type", reply(409, h, `{"conflictingRequest": {"message": "no", "code": 409}}`), fault.Conflict, "conflictingRequest", "no"},
 		{"control characters", reply(400, p, "a\x00b\x1b[31m\u202ec\r\nd"), fault.Invalid, "", "ab[31mc d"},
@@ -149,15 +149,15 @@ func TestUpstreamOfOddReplies(t *testing.T) {
 		{"neutron, a text", reply(409, j, `{"NeutronError": "in use"}`), fault.Conflict, "", "in use"},
 		{"neutron, a list as message", reply(400, j, `{"NeutronError": {"type": "X", "message": ["a"]}}`), fault.Invalid, "X", `["a"]`},
 		{"neutron, with detail", reply(400, j, `{"NeutronError": {"type": "X", "message": "a.", "detail": "b."}}`), fault.Invalid, "X", "a. b."},
-		{"neutron, 503", reply(503, j, `{"NeutronError": {"type": "NoNetworkAvailable", "message": "m"}}`), fault.Unavailable, "NoNetworkAvailable", "m"},
-		{"nova, 500", reply(500, j, `{"computeFault": {"code": 500, "message": "Unexpected API Error."}}`), fault.Unavailable, "computeFault", "Unexpected API Error."},
+		{"neutron, 503", reply(503, j, `{"NeutronError": {"type": "NoNetworkAvailable", "message": "m"}}`), fault.Unavailable, "NoNetworkAvailable", "cannot create port: m"},
+		{"nova, 500", reply(500, j, `{"computeFault": {"code": 500, "message": "Unexpected API Error."}}`), fault.Unavailable, "computeFault", "cannot create port: Unexpected API Error."},
 		{"nova, not there", reply(501, j, `{"computeFault": {"code": 501, "message": "m"}}`), fault.Refused, "computeFault", "m"},
 		{"placement", reply(409, j, `{"errors": [{"status": 409, "title": "Conflict", "detail": "d", "code": "c"}]}`), fault.Conflict, "", "d"},
 		{"webob", reply(404, j, `{"code": "404 Not Found", "title": "Not Found", "message": "gone<br /><br />\n\n"}`), fault.NotFound, "", "gone"},
 		{"an error, a text", reply(400, j, `{"error": "invalid_request"}`), fault.Invalid, "", "invalid_request"},
 		{"angle brackets", reply(400, j, `{"badRequest": {"message": "field <name> is bad"}}`), fault.Invalid, "badRequest", "field <name> is bad"},
-		{"html, heading only", reply(504, h, `<html><head><title>t</title></head><body><h1>504 Gateway Time-out</h1></body></html>`), fault.Timeout, "", "504 Gateway Time-out"},
-		{"html, script", reply(502, h, `<!DOCTYPE html><script>alert("x")</script><p>proxy &amp; co`), fault.Unavailable, "", "proxy & co"},
+		{"html, heading only", reply(504, h, `<html><head><title>t</title></head><body><h1>504 Gateway Time-out</h1></body></html>`), fault.Timeout, "", "cannot create port: 504 Gateway Time-out"},
+		{"html, script", reply(502, h, `<!DOCTYPE html><script>alert("x")</script><p>proxy &amp; co`), fault.Unavailable, "", "cannot create port: proxy & co"},
 		{"quota in a policy's name", reply(403, j, `{"forbidden": {"message": "Policy doesn't allow os_compute_api:os-quota-sets:update to be performed."}}`), fault.Forbidden, "forbidden", "Policy doesn't allow os_compute_api:os-quota-sets:update to be performed."},
 		{"glance quota", reply(413, h, `<h1>413</h1>Denying attempt to upload image because it exceeds the quota: x`), fault.OverQuota, "", "Denying attempt to upload image because it exceeds the quota: x"},
 		{"cinder quota by number", reply(413, j, `{"overLimit": {"message": "VolumeLimitExceeded: Maximum number of volumes allowed (10) exceeded for quota 'volumes'."}}`), fault.OverQuota, "overLimit", "VolumeLimitExceeded: Maximum number of volumes allowed (10) exceeded for quota 'volumes'."},
@@ -181,7 +181,7 @@ func TestUpstreamOfOddReplies(t *testing.T) {
 
 func TestUpstreamReadsLittle(t *testing.T) {
 	t.Parallel()
-	resp := reply(500, "text/plain", strings.Repeat("é", 10*MaxErrorBody))
+	resp := reply(400, "text/plain", strings.Repeat("é", 10*MaxErrorBody))
 	got := resp.upstream(t)
 	if n := len(got.Upstream.Body); n != MaxErrorBody {
 		t.Errorf("Upstream kept %d bytes, want %d", n, MaxErrorBody)
