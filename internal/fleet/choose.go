@@ -15,7 +15,8 @@ import (
 	"github.com/tricircle/tricircle/internal/store"
 )
 
-// askTimeout bounds each question to a pod: a creation waits for the slowest.
+// askTimeout bounds each question to a pod, if the pods' own time limit is not
+// shorter: a creation waits for the slowest.
 const askTimeout = 10 * time.Second
 
 // Choose picks the pod for a new server of the caller's project. It asks the pods
@@ -186,6 +187,13 @@ func questionsOf(need Need) []question {
 	return qs
 }
 
+func (f *Fleet) askTimeout() time.Duration {
+	if t := f.client.Timeout; t > 0 && t < askTimeout {
+		return t
+	}
+	return askTimeout
+}
+
 // has asks the pod, or remembers. While the pod counts as away its earlier
 // answers are not used: the question is what finds out that it is back.
 func (f *Fleet) has(ctx context.Context, client *pod.Client, by identity.Caller, q question) (bool, error) {
@@ -195,7 +203,7 @@ func (f *Fleet) has(ctx context.Context, client *pod.Client, by identity.Caller,
 	}
 	err := client.JSON(ctx, pod.Request{
 		Service: q.service, Method: http.MethodGet, Path: q.path + url.PathEscape(q.id),
-		As: &by, Timeout: askTimeout, Op: "find " + q.id,
+		As: &by, Timeout: f.askTimeout(), Op: "find " + q.id,
 	}, nil, nil)
 	switch {
 	case err == nil:
