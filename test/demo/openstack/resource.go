@@ -116,7 +116,9 @@ func (c client) create() error {
 		body = object{c.kind.one: body}
 	}
 	var out object
-	if _, err := c.service.Post(c.ctx, c.service.ServiceURL(c.kind.many), body, &out, nil); err != nil {
+	if _, err := c.service.Post(c.ctx, c.service.ServiceURL(c.kind.many), body, &out, &gophercloud.RequestOpts{
+		OkCodes: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted},
+	}); err != nil {
 		return err
 	}
 	made := c.unwrap(out)
