@@ -29,7 +29,7 @@ func (a *App) handler(o Options) http.Handler {
 			a.admin(o).Service(),
 		},
 		Verifier: verifier, AuthURL: a.account.AuthURL(), Log: a.log, Metrics: a.metrics,
-		MaxBody: int64(a.config.Limits.Body), PublicURL: a.config.PublicURL,
+		MaxBody: int64(a.config.Limits.Body), BodyTime: a.config.Limits.ReadTimeout, PublicURL: a.config.PublicURL,
 	})
 }
 

@@ -9,6 +9,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -29,12 +30,15 @@ type Verifier interface {
 
 // Options are what New needs; only Services and Verifier must be set.
 type Options struct {
-	Services  []Service
-	Verifier  Verifier
-	AuthURL   string // told to clients without a token
-	Log       *slog.Logger
-	Metrics   prometheus.Registerer
-	MaxBody   int64  // 0: DefaultMaxBody
+	Services []Service
+	Verifier Verifier
+	AuthURL  string // told to clients without a token
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+	MaxBody  int64 // 0: DefaultMaxBody
+	// BodyTime is how long a client may take to send a body that is not streamed.
+	// 0: for ever.
+	BodyTime  time.Duration
 	PublicURL string // empty: as the client wrote it
 	Now       func() time.Time
 }
@@ -202,9 +206,37 @@ func (g *gateway) limit(x *exchange, next func(*exchange) error) error {
 		if x.r.ContentLength > limit {
 			return bodyTooLarge(limit)
 		}
-		x.req.Body = http.MaxBytesReader(x.w, x.req.Body, limit)
+		x.req.Body = http.MaxBytesReader(x.w, g.hurry(x), limit)
 	}
 	return next(x)
+}
+
+// hurry gives the client BodyTime to send the body.
+func (g *gateway) hurry(x *exchange) io.ReadCloser {
+	if g.BodyTime == 0 || x.r.ContentLength == 0 {
+		return x.req.Body
+	}
+	conn := http.NewResponseController(x.w)
+	if conn.SetReadDeadline(time.Now().Add(g.BodyTime)) != nil {
+		return x.req.Body // not a real connection
+	}
+	return &hurriedBody{x.req.Body, conn}
+}
+
+// hurriedBody lifts the deadline at the end of the body. It would otherwise
+// strike later, while the server listens for the client hanging up, and be taken
+// for that.
+type hurriedBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+}
+
+func (b *hurriedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		_ = b.conn.SetReadDeadline(time.Time{}) // it could be set before
+	}
+	return n, err
 }
 
 func (g *gateway) handle(x *exchange, _ func(*exchange) error) error {

@@ -1,15 +1,18 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -225,6 +228,63 @@ func TestHugeBodiesAreNotRead(t *testing.T) {
 				t.Errorf("status = %d after %d bytes, want 413 after at most %d", w.Code, body.read, test.most)
 			}
 		})
+	}
+}
+
+func TestABodyThatStallsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(New(Options{Verifier: verifier{}, BodyTime: 50 * time.Millisecond, Services: []Service{
+		{Name: "compute", Prefix: "/compute", Version: "/v2.1", Routes: testRoutes(), Error: NovaError}}}))
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "POST /compute/v2.1/servers HTTP/1.1\r\nHost: x\r\nX-Auth-Token: demo\r\nContent-Length: 10\r\n\r\n{")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("status = %d, want 400", resp.StatusCode)
+	}
+}
+
+// The time for the body is not the time for the answer.
+func TestASlowAnswerToAFastBody(t *testing.T) {
+	t.Parallel()
+	const bodyTime = 20 * time.Millisecond
+	slow := func(ctx context.Context, _ identity.Caller, r *Request) (*Reply, error) {
+		if _, err := r.Bytes(); err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(5 * bodyTime):
+			return Empty(http.StatusAccepted), nil
+		}
+	}
+	srv := httptest.NewServer(New(Options{Verifier: verifier{}, BodyTime: bodyTime, Services: []Service{{
+		Name: "compute", Prefix: "/compute", Error: NovaError, Routes: []Route{{Method: "POST", Pattern: "/slow", Handle: slow}}}}}))
+	defer srv.Close()
+	r, err := http.NewRequest(http.MethodPost, srv.URL+"/compute/slow", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Auth-Token", "demo")
+	resp, err := srv.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		t.Errorf("status = %d, want 202", resp.StatusCode)
 	}
 }
 

@@ -155,6 +155,11 @@ func (a *api) subnets() *resource[topology.Subnet] {
 	}
 }
 
+// errNoModes: a pod's subnet with a mode cannot be made with DHCP off, which is
+// how its agents are kept from choosing addresses.
+var errNoModes = fault.New(fault.Invalid, "InvalidInput", "Invalid input for operation: "+
+	"ipv6_ra_mode and ipv6_address_mode are not offered in this region: IPv6 subnets are static.")
+
 func (a *api) createSubnets(ctx context.Context, by identity.Caller, all []values) ([]topology.Subnet, error) {
 	specs := make([]topology.SubnetSpec, len(all))
 	for i, v := range all {
@@ -164,6 +169,9 @@ func (a *api) createSubnets(ctx context.Context, by identity.Caller, all []value
 		set(v, "ip_version", &s.IPVersion)
 		set(v, "ipv6_ra_mode", &s.IPv6RAMode)
 		set(v, "ipv6_address_mode", &s.IPv6AddressMode)
+		if s.IPv6RAMode != "" || s.IPv6AddressMode != "" {
+			return nil, errNoModes
+		}
 		setSubnet(&s.Subnet, v)
 		if gateway, sent := v["gateway_ip"].(netip.Addr); sent {
 			s.NoGateway = !gateway.IsValid()
