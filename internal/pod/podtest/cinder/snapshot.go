@@ -26,6 +26,11 @@ func (s *Server) findSnapshot(r *rest.Request, id string) (*snapshot, error) {
 	return nil, fail(http.StatusNotFound, "Snapshot %s could not be found.", id)
 }
 
+// HasSnapshot says whether the caller sees the snapshot. Mu must be held.
+func (s *Server) HasSnapshot(c rest.Caller, id string) bool {
+	return slices.ContainsFunc(s.snapshots, func(n *snapshot) bool { return n.id == id && c.Sees(n.project) })
+}
+
 func snapshotDoc(n *snapshot, detail bool) rest.Doc {
 	d := rest.Doc{
 		"id": n.id, "name": n.name, "description": n.description, "volume_id": n.volume, "status": "available", "size": n.size,

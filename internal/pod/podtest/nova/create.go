@@ -110,7 +110,7 @@ func (s *Server) parse(r *rest.Request, in, whole rest.Doc) (*asked, error) {
 		return nil, err
 	}
 	a := &asked{in: in, name: strings.TrimSpace(rest.Str(in, "name")), image: rest.Str(in, "imageRef"), zone: rest.Str(in, "availability_zone"), min: 1, max: 1}
-	steps := []func(*rest.Request, *asked) error{s.askedCount, s.askedZone, s.askedNetworks, s.askedFlavor, s.askedImage, s.askedKey, s.askedGroups, s.askedQuota}
+	steps := []func(*rest.Request, *asked) error{s.askedCount, s.askedZone, s.askedNetworks, s.askedFlavor, s.askedImage, s.askedVolumes, s.askedKey, s.askedGroups, s.askedQuota}
 	for _, step := range steps {
 		if err := step(r, a); err != nil {
 			return nil, err

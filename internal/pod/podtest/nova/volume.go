@@ -8,6 +8,25 @@ import (
 	"github.com/tricircle/tricircle/internal/pod/podtest/rest"
 )
 
+// askedVolumes wants the volumes and snapshots of block_device_mapping_v2 to be
+// there for the caller.
+func (s *Server) askedVolumes(r *rest.Request, a *asked) error {
+	for _, b := range rest.Docs(a.in, "block_device_mapping_v2") {
+		id := rest.Str(b, "uuid")
+		switch rest.Str(b, "source_type") {
+		case "volume":
+			if _, found := s.Volumes.Status(r.Caller, id); !found {
+				return badRequest("Volume %s could not be found.", id)
+			}
+		case "snapshot":
+			if !s.Volumes.HasSnapshot(r.Caller, id) {
+				return badRequest("Block Device Mapping is Invalid: failed to get snapshot %s.", id)
+			}
+		}
+	}
+	return nil
+}
+
 // attachBootVolumes attaches the volumes that block_device_mapping_v2 names.
 func (s *Server) attachBootVolumes(v *server, in rest.Doc) {
 	for _, b := range rest.Docs(in, "block_device_mapping_v2") {
