@@ -228,6 +228,9 @@ func (a *api) ownServer(ctx context.Context, by identity.Caller, r *gateway.Requ
 		return "", err
 	}
 	n := a.ask(ctx, by, at, question{Method: http.MethodGet, Path: "/servers/" + url.PathEscape(id), Version: minVersion, Op: "show server"})
+	if fault.Is(n.Err, fault.NotFound) { // a stranger shall not read which pod has it
+		return "", fault.New(fault.NotFound, "", "Instance %s could not be found.", id)
+	}
 	return at, n.Err
 }
 

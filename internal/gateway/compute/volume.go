@@ -61,16 +61,29 @@ func (a *api) tied(ctx context.Context, j *job) (podName, why string, err error)
 	return podName, why, nil
 }
 
+// locateVolume finds the pod of a volume or a snapshot. The index knows those of
+// all projects; where another's is, is no stranger's business.
+func (a *api) locateVolume(ctx context.Context, by identity.Caller, kind, id string) (string, error) {
+	at, err := a.Dispatch.Locate(ctx, by, kind, id)
+	if err != nil || by.IsAdmin() {
+		return at, err
+	}
+	if e, err := a.Store.FindEntry(ctx, kind, id); err == nil && e.ProjectID != "" && e.ProjectID != by.ProjectID {
+		return "", fault.New(fault.NotFound, "", "Volume %s could not be found.", id)
+	}
+	return at, nil
+}
+
 // volumePod finds the pod of a volume or a snapshot of the caller's.
 func (a *api) volumePod(ctx context.Context, by identity.Caller, v volumeWish) (string, error) {
 	if v.Kind == "volume" {
-		at, err := a.Dispatch.Locate(ctx, by, store.KindVolume, v.ID)
+		at, err := a.locateVolume(ctx, by, store.KindVolume, v.ID)
 		if fault.Is(err, fault.NotFound) {
 			return "", fault.New(fault.Invalid, "", "Volume %s could not be found.", v.ID)
 		}
 		return at, err
 	}
-	at, err := a.Dispatch.Locate(ctx, by, dispatch.KindSnapshot, v.ID)
+	at, err := a.locateVolume(ctx, by, dispatch.KindSnapshot, v.ID)
 	if fault.Is(err, fault.NotFound) {
 		return "", fault.New(fault.Invalid, "", "Block Device Mapping is Invalid: failed to get snapshot %s.", v.ID)
 	}
@@ -132,7 +145,7 @@ func (a *api) withVolume(ctx context.Context, by identity.Caller, r *gateway.Req
 	if volumeID == "" {
 		return a.pass(ctx, by, r, at)
 	}
-	volumeAt, err := a.Dispatch.Locate(ctx, by, store.KindVolume, volumeID)
+	volumeAt, err := a.locateVolume(ctx, by, store.KindVolume, volumeID)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
