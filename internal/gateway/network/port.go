@@ -7,6 +7,7 @@ import (
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
@@ -224,6 +225,9 @@ func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values)
 			return nil, err
 		}
 		setPort(spec, v)
+		if err := a.checkSubnets(ctx, by, spec); err != nil {
+			return nil, err
+		}
 		if err := a.checkGroups(ctx, by, spec); err != nil {
 			return nil, err
 		}
@@ -258,6 +262,27 @@ func setPort(spec *topology.PortSpec, v values) {
 	}
 }
 
+// checkSubnets hides the subnets that the caller does not see. Those that he sees
+// but that are of another network are for the store to refuse.
+func (a *api) checkSubnets(ctx context.Context, by identity.Caller, spec *topology.PortSpec) error {
+	if by.IsAdmin() {
+		return nil
+	}
+	for _, w := range spec.WantIPs {
+		if w.SubnetID == "" {
+			continue
+		}
+		seen, err := a.Store.ListSubnets(ctx, store.Query{Filters: map[string][]string{"id": {w.SubnetID}}, ProjectID: by.ProjectID})
+		if err != nil {
+			return err
+		}
+		if len(seen) == 0 {
+			return topology.NoSubnet(w.SubnetID)
+		}
+	}
+	return nil
+}
+
 // checkGroups refuses groups of other projects than the port's.
 func (a *api) checkGroups(ctx context.Context, by identity.Caller, spec *topology.PortSpec) error {
 	if spec.WantSecurity != nil && !*spec.WantSecurity {
@@ -288,6 +313,9 @@ func (a *api) updatePort(ctx context.Context, by identity.Caller, old *topology.
 	}
 	spec := topology.PortSpec{Port: *old}
 	setPort(&spec, v)
+	if err := a.checkSubnets(ctx, by, &spec); err != nil {
+		return topology.Port{}, err
+	}
 	if err := a.checkGroups(ctx, by, &spec); err != nil {
 		return topology.Port{}, err
 	}
