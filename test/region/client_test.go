@@ -114,6 +114,7 @@ func (c *client) try(ctx context.Context, method, path string, body any) (reply,
 	if c.token != "" {
 		req.Header.Set("X-Auth-Token", c.token)
 	}
+	req.Header.Set("Accept", "*/*") // as all clients in Python do
 	for name, value := range c.header {
 		req.Header.Set(name, value)
 	}
