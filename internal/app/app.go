@@ -2,6 +2,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,9 +32,9 @@ type Options struct {
 	Getenv  func(string) string // for credentials; default os.Getenv
 	Log     *slog.Logger        // default: as the configuration says, to stderr
 	// IntentDelay is how long a creation may take before a job looks whether it
-	// was left behind, IntentGrace how long a server may take to turn up after
-	// that. Tests of crashes shorten them.
-	IntentDelay, IntentGrace time.Duration
+	// was left behind, Grace how long a pod may work on a request whose reply was
+	// lost. Tests of crashes shorten them.
+	IntentDelay, Grace time.Duration
 }
 
 const defaultIntentDelay = 15 * time.Second
@@ -119,7 +120,7 @@ func (a *App) wire(o Options) (err error) {
 	d.Timeout, d.Strict, d.Log = a.config.Pods.ListTimeout, a.config.Pods.Unreachable == config.UnreachableError, a.log
 	a.dispatch = dispatch.New(d)
 	a.reconciler = reconcile.New(reconcile.Options{
-		Store: a.store, Pods: a.fleet, Holder: holder(), IntentGrace: o.IntentGrace, Log: a.log,
+		Store: a.store, Pods: a.fleet, Holder: holder(), Grace: cmp.Or(o.Grace, max(2*time.Minute, 2*a.config.Pods.Timeout)), Log: a.log,
 	})
 	a.jobs, err = jobs.New(jobs.Options{
 		Store: a.store, Ensure: a.reconciler.Ensure, Log: a.log, Metrics: a.metrics,

@@ -2,9 +2,12 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"net/url"
+	"time"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/reconcile/plan"
 	"github.com/tricircle/tricircle/internal/store"
@@ -45,6 +48,9 @@ func object[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.
 		}
 	}
 	if err != nil {
+		if !m.Tried && pod.NotDone(err) {
+			err = errors.Join(err, r.store.Untry(context.WithoutCancel(ctx), m.Target))
+		}
 		return obj, false, err
 	}
 	return obj, true, r.store.Place(ctx, m.Target, obj.PodID(), project)
@@ -66,7 +72,8 @@ func adopt[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.M
 	return all[0], true, r.store.Place(ctx, m.Target, all[0].PodID(), project)
 }
 
-// vanish removes the mapping's object from the pod and forgets the mapping.
+// vanish removes the mapping's object from the pod and forgets the mapping. What
+// the pod may still be creating is waited for.
 func vanish[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.Mapping) error {
 	ids := []string{m.PodID}
 	if m.PodID == "" {
@@ -80,6 +87,10 @@ func vanish[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.
 				ids = append(ids, o.PodID())
 			}
 		}
+	}
+	if wait := m.UpdatedAt.Add(r.grace).Sub(r.now()); m.Tried && len(ids) == 0 && wait > 0 {
+		return &jobs.Again{After: min(wait, 5*time.Second), Reason: "pod " + m.Pod +
+			" may still be creating it: the reply was lost"}
 	}
 	for _, podID := range ids {
 		if err := remove(ctx, c, m.Kind, podID); err != nil {

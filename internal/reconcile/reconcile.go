@@ -31,12 +31,11 @@ type Options struct {
 	Pods  Pods
 	// Holder tells this process from other replicas in leases.
 	Holder string
-	// IntentGrace is how long after a creation began a server that cannot be
-	// found in its pod may still turn up. It must exceed the time that a pod may
-	// work on a request whose reply was lost. Default 2 minutes.
-	IntentGrace time.Duration
-	Now         func() time.Time
-	Log         *slog.Logger
+	// Grace is how long a pod may still carry out a request whose reply was lost:
+	// so long, what cannot be found there may turn up. Default 2 minutes.
+	Grace time.Duration
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Reconciler closes the differences between the topology and the pods.
@@ -55,8 +54,8 @@ type actor func(ctx context.Context, c *pod.Client, m store.Mapping) error
 
 // New returns a Reconciler.
 func New(o Options) *Reconciler {
-	if o.IntentGrace == 0 {
-		o.IntentGrace = 2 * time.Minute
+	if o.Grace == 0 {
+		o.Grace = 2 * time.Minute
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -64,7 +63,7 @@ func New(o Options) *Reconciler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Reconciler{store: o.Store, pods: o.Pods, grace: o.IntentGrace, now: o.Now, log: o.Log,
+	r := &Reconciler{store: o.Store, pods: o.Pods, grace: o.Grace, now: o.Now, log: o.Log,
 		locks: &locks{store: o.Store, holder: o.Holder, held: map[string]*lock{}}}
 	r.actors = map[string]actor{
 		store.KindNetwork:       r.network,

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod/podtest"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/store/storetest"
@@ -361,5 +363,36 @@ func TestPodIsClearedBeforeItIsRemoved(t *testing.T) {
 			t.Errorf("DeletePod of a cleared pod = %v", err)
 		}
 		w.mustWant(portIn(port, "pod2")) // what left one pod lives on
+	})
+}
+
+// A pod may carry out a request long after we have given up on it. What is
+// deleted meanwhile is waited for, and removed when it turns up.
+func TestWhatTurnsUpAfterItsDeletionIsRemoved(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		pod1 := w.cloud.Pod("pod1")
+		net := w.network("blue", "10.0.0.0/24")
+		ports := w.ports(net.ID, 2)
+		w.mustWant(portIn(ports[0], "pod1"))
+		clean := pod1.Inventory()
+		pod1.Fault(podtest.Fault{Method: http.MethodPost, Path: "^/network/v2.0/ports$", Times: 1, DropReply: true})
+		hidden := pod1.Fault(podtest.Fault{Method: http.MethodGet, Path: "^/network/v2.0/ports$", Status: 200, Body: `{"ports": []}`})
+		if err := w.want(portIn(ports[1], "pod1")); err == nil {
+			t.Fatal("the reply was not lost")
+		}
+		if err := s.DeletePort(t.Context(), ports[1].ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		err := w.Ensure(t.Context(), portIn(ports[1], "pod1"), nil)
+		if _, ok := errors.AsType[*jobs.Again](err); !ok {
+			t.Errorf("deleting what is not there yet: %v, want to be called again", err)
+		}
+		hidden()
+		w.settle()
+		if diff := cmp.Diff(clean, pod1.Inventory()); diff != "" {
+			t.Errorf("left in the pod (-before +after):\n%s", diff)
+		}
 	})
 }

@@ -58,7 +58,7 @@ func (w *world) restart() {
 		ProjectName: "admin", UserDomainName: "Default", ProjectDomainName: "Default"})
 	w.fleet = fleet.New(fleet.Options{Store: w.store, Own: account, Client: pod.Options{Timeout: w.timeout,
 		Breaker: pod.BreakerOptions{Failures: 1000}}})
-	w.Reconciler = reconcile.New(reconcile.Options{Store: w.store, Pods: w.fleet, Holder: uuid.NewString(), IntentGrace: time.Minute})
+	w.Reconciler = reconcile.New(reconcile.Options{Store: w.store, Pods: w.fleet, Holder: uuid.NewString(), Grace: time.Minute})
 }
 
 // network makes a central VLAN network with a DHCP subnet.

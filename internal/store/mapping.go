@@ -256,6 +256,16 @@ func (s *Store) Try(ctx context.Context, t Target, project string) error {
 	})
 }
 
+// Untry takes Try back: the pod never got the request, or refused it.
+func (s *Store) Untry(ctx context.Context, t Target) error {
+	return s.write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			UPDATE mappings SET tried = 0, updated_at = ?
+			WHERE kind = ? AND id = ? AND pod = ? AND pod_id = ''`, tx.now(), t.Kind, t.ID, t.Pod)
+		return err
+	})
+}
+
 // Place records the pod's ID for the thing. A thing that nobody wanted here yet
 // (one made in the pod, or found there) becomes wanted and observed.
 func (s *Store) Place(ctx context.Context, t Target, podID, project string) error {

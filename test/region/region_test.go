@@ -85,7 +85,7 @@ func (r *region) start(s setup) {
 	}
 	c = c.WithDefaults() // not validated: stories are less patient than operators may be
 	a, err := app.New(r.t.Context(), app.Options{
-		Config: c, IntentDelay: 50 * time.Millisecond, IntentGrace: 500 * time.Millisecond,
+		Config: c, IntentDelay: 50 * time.Millisecond, Grace: 500 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
 	must(r.t, err)

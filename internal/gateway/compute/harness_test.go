@@ -56,7 +56,7 @@ func newRegion(t testing.TB, o setup) *region {
 		AuthURL: o.authURL, Username: "admin", Password: "secret", ProjectName: "admin", UserDomainID: "default", ProjectDomainID: "default",
 	})
 	f := fleet.New(fleet.Options{Store: s, Own: own, Log: log, Client: pod.Options{Timeout: o.podTimeout, Log: log}})
-	r := reconcile.New(reconcile.Options{Store: s, Pods: f, Holder: t.Name(), IntentGrace: o.intentGrace, Log: log})
+	r := reconcile.New(reconcile.Options{Store: s, Pods: f, Holder: t.Name(), Grace: o.intentGrace, Log: log})
 	runner, err := jobs.New(jobs.Options{Store: s, Ensure: r.Ensure, IntentDelay: o.intentDelay, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	must(t, runner.Start(t.Context()))
