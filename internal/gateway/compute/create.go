@@ -161,7 +161,7 @@ func (a *api) createOne(ctx context.Context, j *job, name string) (string, *gate
 	}
 	placed, err := a.placePorts(ctx, j, ports)
 	if err != nil {
-		return "", nil, a.abandon(ctx, in, err)
+		return "", nil, a.abandon(ctx, in, placeFault(err, ports))
 	}
 	body, err := j.wish.body(podServer{Name: name, Zone: j.podZone(), Mark: in.ID, Ports: placed})
 	if err != nil {

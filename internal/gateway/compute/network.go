@@ -243,7 +243,11 @@ func (a *api) portFault(ctx context.Context, err error, specs []topology.PortSpe
 		}
 		return fault.New(fault.Invalid, "", "%s", f.Message)
 	case "IpAddressGenerationFailure":
-		return fault.New(fault.Invalid, "", "No fixed IP addresses available for network: %s", networksOf(specs))
+		var networks []string
+		for _, s := range specs {
+			networks = append(networks, s.NetworkID)
+		}
+		return noAddress(networks)
 	}
 	if f.Kind == fault.NotFound { // gone since it was looked up
 		return fault.New(fault.Invalid, "", "%s", f.Message)
@@ -254,12 +258,21 @@ func (a *api) portFault(ctx context.Context, err error, specs []topology.PortSpe
 	return err
 }
 
-func networksOf(specs []topology.PortSpec) string {
-	var ids []string
-	for _, s := range specs {
-		ids = append(ids, s.NetworkID)
+// placeFault says in Nova's words why the ports cannot be brought into the pod:
+// its DHCP needs addresses of the network too.
+func placeFault(err error, ports []topology.Port) error {
+	if f, ok := faultOf(err); !ok || f.Code != "IpAddressGenerationFailure" {
+		return err
 	}
-	return strings.Join(ids, ", ")
+	var networks []string
+	for _, p := range ports {
+		networks = append(networks, p.NetworkID)
+	}
+	return noAddress(networks)
+}
+
+func noAddress(networks []string) error {
+	return fault.New(fault.Invalid, "", "No fixed IP addresses available for network: %s", strings.Join(networks, ", "))
 }
 
 // deviceAt is the server that has the address, if a port has it.
