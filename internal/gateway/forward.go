@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
@@ -23,8 +25,9 @@ type Pod interface {
 }
 
 // Forward passes the request to the pod with the caller's own token and hands
-// back the pod's answer, whatever its status, both bodies streamed. A pod that
-// does not answer is an error.
+// back the pod's answer, both bodies streamed. A pod that does not answer is an
+// error, and so is one that answers 500 or more: such a page, often a proxy's,
+// names neither pod nor operation.
 func Forward(ctx context.Context, by identity.Caller, r *Request, p Pod, service pod.Service) (*Reply, error) {
 	resp, err := ask(ctx, by, r, p, service) //nolint:bodyclose // whoever sends the reply closes it
 	if err != nil {
@@ -50,6 +53,10 @@ func ForwardJSON(ctx context.Context, by identity.Caller, r *Request, p Pod, ser
 
 // Rewritten is the reply that passes a pod's answer on with its links made ours.
 func Rewritten(r *Request, resp *http.Response, podName, asked string, rewrite func(body []byte) ([]byte, error)) (*Reply, error) {
+	if err := Broken(r, resp, podName); err != nil {
+		_ = resp.Body.Close() // nothing else is wanted of it
+		return nil, err
+	}
 	reply := ReplyOf(r, resp, podName, asked)
 	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
 		reply.Stream, reply.Length = resp.Body, resp.ContentLength
@@ -58,10 +65,13 @@ func Rewritten(r *Request, resp *http.Response, podName, asked string, rewrite f
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxRewrite+1))
 	if err != nil {
-		return nil, &fault.Error{Kind: fault.Unavailable, Pod: podName, Message: "its answer broke off", Err: err}
+		return nil, &fault.Error{Kind: fault.Unavailable, Pod: podName, Message: opOf(r) + ": the answer broke off", Err: err}
 	}
 	if len(body) > MaxRewrite {
-		return nil, &fault.Error{Kind: fault.Unavailable, Pod: podName, Message: "its answer is too large to pass on"}
+		return nil, &fault.Error{Kind: fault.Unavailable, Pod: podName, Message: opOf(r) + ": the answer is too large to pass on"}
+	}
+	if resp.StatusCode < 300 && len(body) > 0 && !gjson.ValidBytes(body) {
+		return nil, &fault.Error{Kind: fault.Unavailable, Pod: podName, Message: opOf(r) + ": the answer is not the JSON that was expected"}
 	}
 	body = LinksOf(r, resp, asked).Append(make([]byte, 0, len(body)+len(body)/8), body)
 	if rewrite != nil && resp.StatusCode < 300 && len(body) > 0 {
@@ -107,7 +117,19 @@ func ask(ctx context.Context, by identity.Caller, r *Request, p Pod, service pod
 	if err != nil {
 		return nil, err
 	}
+	if err := Broken(r, resp, p.Name()); err != nil {
+		_ = resp.Body.Close() // nothing else is wanted of it
+		return nil, err
+	}
 	return resp, nil
+}
+
+// Broken is the error for a pod's answer of 500 or more; nil for others.
+func Broken(r *Request, resp *http.Response, podName string) error {
+	if resp.StatusCode < http.StatusInternalServerError {
+		return nil
+	}
+	return pod.Upstream(podName, opOf(r), resp)
 }
 
 // opOf names the operation for errors and metrics: few values, no IDs.

@@ -163,7 +163,7 @@ func TestForwardJSONMakesLinksOurs(t *testing.T) {
 		t.Errorf("body = %s, Location = %s", body, resp.Header.Get("Location"))
 	}
 	cut = true
-	if resp, body = ask(); resp.StatusCode != 503 || !strings.Contains(body, "pod pod1: its answer broke off") {
+	if resp, body = ask(); resp.StatusCode != 503 || !strings.Contains(body, "pod pod1: GET /*: the answer broke off") {
 		t.Errorf("a cut answer: %d %s", resp.StatusCode, body)
 	}
 }

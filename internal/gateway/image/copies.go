@@ -65,7 +65,7 @@ func (a *api) ask(ctx context.Context, by identity.Caller, r *gateway.Request, p
 		switch {
 		case err != nil:
 			failed = errors.Join(failed, err)
-		case reply.Status == http.StatusNotFound, reply.Status >= http.StatusInternalServerError:
+		case reply.Status == http.StatusNotFound:
 			if worst != nil {
 				worst.Close()
 			}

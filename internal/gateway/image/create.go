@@ -102,6 +102,9 @@ func (a *api) createIn(ctx context.Context, by identity.Caller, r *gateway.Reque
 		return m
 	}
 	defer resp.Body.Close()
+	if m.err = gateway.Broken(r, resp, name); m.err != nil {
+		return m
+	}
 	m.reply = gateway.ReplyOf(r, resp, name, r.Path())
 	if m.body, err = io.ReadAll(io.LimitReader(resp.Body, gateway.MaxRewrite)); err != nil {
 		m.err = &fault.Error{Kind: fault.Unavailable, Pod: name, Message: "cannot create image: its answer broke off", Err: err}

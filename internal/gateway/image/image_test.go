@@ -318,7 +318,7 @@ func TestCreationThatFailsSomewhereIsNowhere(t *testing.T) {
 	}{
 		{"away", func(c *cloud) { c.down = true }, 503},
 		{"refuses", func(c *cloud) { c.set(post(http.StatusForbidden)) }, 403},
-		{"fails", func(c *cloud) { c.set(post(http.StatusInternalServerError)) }, 500},
+		{"fails", func(c *cloud) { c.set(post(http.StatusInternalServerError)) }, 503},
 		{"made it, reply lost", func(c *cloud) {
 			c.set(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodPost {

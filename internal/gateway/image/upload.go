@@ -140,6 +140,9 @@ func (a *api) send(ctx context.Context, by identity.Caller, r *gateway.Request, 
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if err := gateway.Broken(r, resp, name); err != nil {
+		return nil, err
+	}
 	reply := gateway.ReplyOf(r, resp, name, r.Path())
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {

@@ -148,7 +148,7 @@ func (a *api) first(ctx context.Context, by identity.Caller, r *gateway.Request)
 		if err == nil {
 			var reply *gateway.Reply
 			reply, err = gateway.ForwardJSON(ctx, by, r, client, pod.Volume, nil)
-			if err == nil && reply.Status != http.StatusNotFound && reply.Status < 500 {
+			if err == nil && reply.Status != http.StatusNotFound {
 				return reply, nil
 			}
 			if err == nil {
