@@ -45,6 +45,7 @@ type region struct {
 	ops    string
 	log    *logBook
 	stop   func() error // as SIGTERM does; returns what Run returned
+	cut    bool         // stop may fail
 	before map[string]map[string][]string
 }
 
@@ -98,7 +99,7 @@ func (r *region) start(s setup) {
 		return <-ended
 	})
 	r.t.Cleanup(func() {
-		if err := r.stop(); err != nil {
+		if err := r.stop(); err != nil && !r.cut {
 			r.t.Errorf("the program ended with: %v", err)
 		}
 		if r.t.Failed() {
