@@ -8,6 +8,7 @@ package region_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -25,7 +26,15 @@ import (
 	"github.com/tricircle/tricircle/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Stories mostly wait, for time limits and pauses: more of them can be told at
+	// once than there are processors.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	storetest.Main(m)
+}
 
 // imageID is an image that all pods have.
 const imageID = "84181aed-ab10-46f3-8dc5-4832dc2fc220"
