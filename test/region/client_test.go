@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,6 +148,17 @@ func (c *client) port(networkID string) (id, address string) {
 	return p.get("port.id").Str, p.get("port.fixed_ips.0.ip_address").Str
 }
 
+// addresses are those of the network's ports with the owner, in order.
+func (c *client) addresses(networkID, owner string) []string {
+	c.t.Helper()
+	var all []string
+	for _, ip := range c.do("GET", network+"/ports?network_id="+networkID+"&device_owner="+owner, nil).want(c.t, 200).get("ports.#.fixed_ips.0.ip_address").Array() {
+		all = append(all, ip.Str)
+	}
+	slices.Sort(all)
+	return all
+}
+
 // server is the body of a POST /servers; fields add to the usual or, if nil, take
 // away from it.
 func server(fields m) m {
@@ -159,6 +171,13 @@ func server(fields m) m {
 		s[k] = v
 	}
 	return m{"server": s}
+}
+
+func mustJSON(t testing.TB, v any) string {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	must(t, err)
+	return string(raw)
 }
 
 func on(networkID string) m { return m{"networks": []m{{"uuid": networkID}}} }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tidwall/gjson"
 
 	"github.com/tricircle/tricircle/internal/config"
 	"github.com/tricircle/tricircle/internal/pod/podtest"
@@ -156,5 +157,55 @@ func TestTwoHundredAtOnce(t *testing.T) {
 		"pod's networks": 1, "pod's subnets": 1, "pod's ports": crowd + 1, "of DHCP": 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	for id := range ids {
+		wg.Go(func() {
+			if got, err := demo.try(t.Context(), "DELETE", compute+"/servers/"+id, nil); err != nil || got.status != 204 {
+				t.Errorf("deletion: %d %s %v", got.status, got.body, err)
+			}
+		})
+	}
+	wg.Wait()
+	eventually(t, "all servers are gone", func() string { return strings.Join(demo.servers(), " ") })
+	demo.drop(blue)
+	r.clean()
+}
+
+// podNetwork is a pod's ID of a network.
+func (r *region) podNetwork(pod, id string) any {
+	r.t.Helper()
+	return r.as("admin").do("GET", "/admin/v1/resources/"+id, nil).want(r.t, 200).get(`resource.places.#(pod=="` + pod + `")`).Get("pod_id").Str
+}
+
+// TestDHCPPortsAreOurs: however fast a pod's agents are, a network has one DHCP
+// port per agent there, at the addresses that the region has reserved.
+func TestDHCPPortsAreOurs(t *testing.T) {
+	t.Parallel()
+	for _, greedy := range []bool{false, true} {
+		t.Run(fmt.Sprint("greedy ", greedy), func(t *testing.T) {
+			t.Parallel()
+			r := newRegion(t, setup{clouds: podtest.Options{DHCPAgents: 2}, dhcpPorts: 2})
+			r.pod("pod1").GreedyDHCP(greedy)
+			demo := r.as("demo")
+			for i := range 10 {
+				blue, _ := demo.network("blue", "10.1.0.0/24")
+				id := demo.boot(on(blue))
+				r.pod("pod1").Settle()
+				want := demo.addresses(blue, "network:dhcp")
+				var got []string
+				for _, p := range r.pod("pod1").Objects("port") {
+					if p["network_id"] == r.podNetwork("pod1", blue) && p["device_owner"] == "network:dhcp" {
+						got = append(got, gjson.Get(mustJSON(t, p), "fixed_ips.0.ip_address").Str)
+					}
+				}
+				slices.Sort(got)
+				if diff := cmp.Diff(want, got); diff != "" || len(got) != 2 {
+					t.Fatalf("round %d: DHCP ports in the pod (-reserved +there):\n%s", i, diff)
+				}
+				demo.remove(id)
+				demo.drop(blue)
+			}
+			r.clean()
+		})
 	}
 }

@@ -41,9 +41,10 @@ const imageID = "84181aed-ab10-46f3-8dc5-4832dc2fc220"
 
 // setup is what a story changes of the usual.
 type setup struct {
-	clouds   podtest.Options
-	database string // default: SQLite
-	config   func(*config.Config)
+	clouds    podtest.Options
+	database  string // default: SQLite
+	dhcpPorts int    // per network in each pod; default 1
+	config    func(*config.Config)
 }
 
 // region is a running program over simulated clouds: pod1 is zone az1, pod2 az2.
@@ -67,7 +68,8 @@ func newRegion(t testing.TB, s setup) *region {
 	}
 	r.start(s)
 	for i, p := range r.cloud.Pods() {
-		r.as("admin").do("POST", "/admin/v1/pods?check=false", m{"pod": m{"name": p.Name, "region": p.Region, "zone": fmt.Sprintf("az%d", i+1), "pod_zone": "nova"}}).want(t, 201)
+		r.as("admin").do("POST", "/admin/v1/pods?check=false", m{"pod": m{"name": p.Name, "region": p.Region, "zone": fmt.Sprintf("az%d", i+1),
+			"pod_zone": "nova", "dhcp_ports": max(s.dhcpPorts, 1)}}).want(t, 201)
 	}
 	r.before = r.inventory()
 	return r
