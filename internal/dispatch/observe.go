@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,8 +52,8 @@ func (o *observer) observe(kindName string, r row, podName, zone string, by iden
 		return
 	}
 	entry, ok := EntryOf(kindName, r.raw, podName, zone, by)
-	if !ok {
-		return
+	if !ok || strings.EqualFold(entry.Status, "deleted") {
+		return // changes-since lists what is gone, too
 	}
 	select {
 	case o.queue <- entry:

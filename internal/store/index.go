@@ -41,8 +41,10 @@ func scanEntry(row scanner) (e Entry, err error) {
 
 // Record remembers what was seen in pods: the entry, and a mapping if there is
 // none. What is known already costs a read only, so that a list may record all
-// that it shows.
+// that it shows. What was forgotten a moment ago is left out: the list may have
+// been read before.
 func (s *Store) Record(ctx context.Context, entries ...Entry) error {
+	entries = s.forgotten.without(entries, s.now())
 	const batch = 500 // under SQLite's limit of values in a statement
 	for len(entries) > 0 {
 		some := entries[:min(batch, len(entries))]

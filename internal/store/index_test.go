@@ -119,3 +119,31 @@ func TestForgetDropsEntry(t *testing.T) {
 		}
 	})
 }
+
+// A list that was read before a server was forgotten does not bring it back.
+func TestForgottenStaysForgotten(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		storetest.Pods(t, s, "pod1")
+		gone, other := server("gone", "pod1", "p", time.Hour), server("other", "pod1", "p", time.Hour)
+		if err := s.Record(ctx, gone); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Unwant(ctx, store.KindServer, "gone"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Forget(ctx, gone.Target()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Record(ctx, gone, other); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.FindEntry(ctx, store.KindServer, "gone"); !fault.Is(err, fault.NotFound) {
+			t.Errorf("FindEntry = %v, want NotFound", err)
+		}
+		if _, err := s.FindEntry(ctx, store.KindServer, "other"); err != nil {
+			t.Errorf("FindEntry of one beside it: %v", err)
+		}
+	})
+}

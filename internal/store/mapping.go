@@ -312,6 +312,7 @@ func forgetTx(ctx context.Context, tx *Tx, t Target) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM entries WHERE kind = ? AND id = ? AND pod = ?`, t.Kind, t.ID, t.Pod); err != nil {
 		return err
 	}
+	tx.AfterCommit(func() { tx.store.forgotten.add(t, tx.now()) })
 	var left int
 	if err := tx.QueryRow(ctx, `SELECT count(*) FROM mappings WHERE kind = ? AND id = ?`, t.Kind, t.ID).Scan(&left); err != nil || left > 0 {
 		return err

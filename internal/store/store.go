@@ -78,9 +78,10 @@ type Store struct {
 	ownClock bool // now was given: use it for leases too
 	log      *slog.Logger
 
-	mu       sync.RWMutex
-	enqueuer Enqueuer
-	fabric   topology.Fabric
+	mu        sync.RWMutex
+	enqueuer  Enqueuer
+	forgotten forgotten
+	fabric    topology.Fabric
 }
 
 // Open opens the database, and creates or migrates its tables. On PostgreSQL any
