@@ -2,7 +2,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,9 +31,8 @@ type Options struct {
 	Getenv  func(string) string // for credentials; default os.Getenv
 	Log     *slog.Logger        // default: as the configuration says, to stderr
 	// IntentDelay is how long a creation may take before a job looks whether it
-	// was left behind, Grace how long a pod may work on a request whose reply was
-	// lost. Tests of crashes shorten them.
-	IntentDelay, Grace time.Duration
+	// was left behind; 0: 15 s.
+	IntentDelay time.Duration
 }
 
 const defaultIntentDelay = 15 * time.Second
@@ -120,7 +118,7 @@ func (a *App) wire(o Options) (err error) {
 	d.Timeout, d.Strict, d.Log = a.config.Pods.ListTimeout, a.config.Pods.Unreachable == config.UnreachableError, a.log
 	a.dispatch = dispatch.New(d)
 	a.reconciler = reconcile.New(reconcile.Options{
-		Store: a.store, Pods: a.fleet, Holder: holder(), Grace: cmp.Or(o.Grace, max(2*time.Minute, 2*a.config.Pods.Timeout)), Log: a.log,
+		Store: a.store, Pods: a.fleet, Holder: holder(), Grace: a.config.Pods.Grace, Log: a.log,
 	})
 	a.jobs, err = jobs.New(jobs.Options{
 		Store: a.store, Ensure: a.reconciler.Ensure, Log: a.log, Metrics: a.metrics,

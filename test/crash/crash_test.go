@@ -40,7 +40,7 @@ func serve(file string) error {
 		return err
 	}
 	ctx := context.Background()
-	a, err := app.New(ctx, app.Options{Config: c, IntentDelay: 100 * time.Millisecond, Grace: 300 * time.Millisecond})
+	a, err := app.New(ctx, app.Options{Config: c, IntentDelay: 100 * time.Millisecond})
 	if err != nil {
 		return err
 	}

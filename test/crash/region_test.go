@@ -47,6 +47,7 @@ data_dir: %s
 keystone: {cloud: admin-top, clouds_file: %s}
 networks: {physical_networks: {bridge: {vlan: ["101:200"]}}}
 log: {level: warn}
+pods: {grace: 1s}
 `, listen, dir, filepath.Join(dir, "clouds.yaml"))
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -88,6 +88,7 @@ func (r *region) start(s setup) {
 		Listen: "127.0.0.1:0", OperationsListen: "127.0.0.1:0", DataDir: dir, Database: s.database,
 		Keystone: config.Keystone{Cloud: "admin-top", CloudsFile: clouds},
 		Jobs:     config.Jobs{MaxBackoff: 200 * time.Millisecond},
+		Pods:     config.Pods{Grace: 500 * time.Millisecond},
 		Networks: config.Networks{PhysicalNetworks: map[string]config.PhysicalNetwork{
 			"bridge": {VLAN: []config.VLANRange{{First: 101, Last: 400}}}}},
 		PublicURL: "http://cloud.example.org",
@@ -97,7 +98,7 @@ func (r *region) start(s setup) {
 	}
 	c = c.WithDefaults() // not validated: stories are less patient than operators may be
 	a, err := app.New(r.t.Context(), app.Options{
-		Config: c, IntentDelay: 50 * time.Millisecond, Grace: 500 * time.Millisecond,
+		Config: c, IntentDelay: 50 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
 	must(r.t, err)
