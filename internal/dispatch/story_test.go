@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +21,7 @@ import (
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/pod/podtest"
 	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/store/storetest"
 )
 
 // region is a dispatcher over simulated clouds, with all that is between.
@@ -35,11 +35,7 @@ type region struct {
 func newRegion(t *testing.T) *region {
 	t.Helper()
 	cloud := podtest.New(t, podtest.Options{})
-	s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "t.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.New(t)
 	for i, p := range cloud.Pods() {
 		row := store.Pod{Name: fmt.Sprintf("pod%d", i+1), Zone: fmt.Sprintf("az%d", i+1), PodZone: "nova"}
 		row.Region = podtest.Region(row.Name)

@@ -91,7 +91,7 @@ func TestCreateForms(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, podtest.Options{})
 	demo := w.as("demo")
-	n := demo.network("blue", "10.1.0.0/24")
+	n := demo.network("blue", "10.1.0.0/24", pool("10.1.0.100", "10.1.0.200"))
 	port := demo.port(n.ID)
 	group := demo.group("web")
 	tests := []struct {
@@ -129,7 +129,7 @@ func TestCreateForms(t *testing.T) {
 			ports, err := w.store.PortsByDevice(t.Context(), id)
 			must(t, err)
 			if len(ports) != tt.nics {
-				t.Errorf("%d ports, want %d: %+v", len(ports), tt.nics, ports)
+				t.Fatalf("%d ports, want %d: %+v", len(ports), tt.nics, ports)
 			}
 			if tt.address != "" && ports[0].FixedIPs[0].Address != netip.MustParseAddr(tt.address) {
 				t.Errorf("address %v, want %s", ports[0].FixedIPs, tt.address)

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/reconcile"
 	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/store/storetest"
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
@@ -48,7 +48,7 @@ type region struct {
 func newRegion(t testing.TB, o setup) *region {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "region.db"), Log: log})
+	s, err := store.Open(t.Context(), store.Options{URL: storetest.SQLiteURL(t), Log: log})
 	must(t, err)
 	t.Cleanup(s.Close)
 	must(t, s.SetFabric(topology.Fabric{Physical: []topology.PhysicalNetwork{{Name: "bridge", VLANs: []topology.VLANRange{{Min: 101, Max: 400}}}}}))
@@ -166,8 +166,9 @@ func (r reply) want(t testing.TB, status int) reply {
 	return r
 }
 
-// network makes a central network with one DHCP subnet.
-func (c *client) network(name, cidr string) topology.Network {
+// network makes a central network with one DHCP subnet. Out of the pools, if any,
+// addresses are given that nobody asked for.
+func (c *client) network(name, cidr string, pools ...topology.Pool) topology.Network {
 	c.t.Helper()
 	made, err := c.store.CreateNetworks(c.t.Context(), []topology.Network{{
 		ProjectID: c.project, Name: name, AdminStateUp: true, PortSecurityEnabled: true,
@@ -175,11 +176,16 @@ func (c *client) network(name, cidr string) topology.Network {
 	must(c.t, err)
 	_, err = c.store.CreateSubnets(c.t.Context(), []topology.SubnetSpec{{Subnet: topology.Subnet{
 		NetworkID: made[0].ID, ProjectID: c.project, Name: name + "-subnet", IPVersion: 4, CIDR: netip.MustParsePrefix(cidr), EnableDHCP: true,
+		AllocationPools: pools,
 	}}})
 	must(c.t, err)
 	n, err := c.store.FindNetwork(c.t.Context(), made[0].ID)
 	must(c.t, err)
 	return n
+}
+
+func pool(first, last string) topology.Pool {
+	return topology.Pool{Start: netip.MustParseAddr(first), End: netip.MustParseAddr(last)}
 }
 
 // eventually waits for what others do in the background.

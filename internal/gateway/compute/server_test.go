@@ -127,7 +127,7 @@ func TestInterfaces(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, podtest.Options{})
 	demo := w.as("demo")
-	blue, green := demo.network("blue", "10.1.0.0/24"), demo.network("green", "10.2.0.0/24")
+	blue, green := demo.network("blue", "10.1.0.0/24"), demo.network("green", "10.2.0.0/24", pool("10.2.0.100", "10.2.0.200"))
 	id := demo.boot("az1", on(m{"uuid": blue.ID}))
 	path := "/servers/" + id + "/os-interface"
 	list := demo.do("GET", path, nil).want(t, 200)

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +24,7 @@ import (
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/store/storetest"
 )
 
 // cloud is a pod with a small Glance behind real HTTP.
@@ -186,11 +186,7 @@ func (everybody) Verify(context.Context, string) (identity.Caller, error) {
 // region is the Image API over the clouds.
 func region(t *testing.T, clouds ...*cloud) *httptest.Server {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "t.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.New(t)
 	for _, c := range clouds {
 		if _, err := s.CreatePod(t.Context(), store.Pod{Name: c.name, Region: c.name, Zone: "az-" + c.name}); err != nil {
 			t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +22,7 @@ import (
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/store/storetest"
 )
 
 // cloud is a pod with a small Cinder behind real HTTP.
@@ -189,11 +189,7 @@ func (f fleetOf) Choose(_ context.Context, _ identity.Caller, need fleet.Need) (
 
 func region(t *testing.T, clouds ...*cloud) *httptest.Server {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "t.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.New(t)
 	for _, c := range clouds {
 		if _, err := s.CreatePod(t.Context(), c.row); err != nil {
 			t.Fatal(err)
