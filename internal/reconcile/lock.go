@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -128,7 +129,10 @@ func (l *locks) renew(ctx context.Context, key string) {
 	}
 }
 
+// waited is the error for a turn that did not come in time.
 func waited(ctx context.Context, key string) error {
-	return &fault.Error{Kind: fault.Timeout, Err: ctx.Err(),
-		Message: "gave up waiting for other work on " + key}
+	kind, rest, _ := strings.Cut(key, "/")
+	id, podName, _ := strings.Cut(rest, "/")
+	return &fault.Error{Kind: fault.Timeout, Pod: podName, Err: ctx.Err(),
+		Message: "cannot work on " + kind + " " + id + ": other work on it takes too long"}
 }
