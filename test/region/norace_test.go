@@ -2,8 +2,9 @@
 
 package region_test
 
-// How many servers are created at once, and how many spoilt regions run at once.
 const (
-	crowd        = 200
-	spoiltAtOnce = 12
+	crowd        = 200  // servers created at once
+	spoiltAtOnce = 12   // regions at once, most of them waiting
+	atOnce       = "8"  // stories at once, likewise
+	everyWay     = true // whether each call of a creation fails in every way, or each in another
 )

@@ -1,6 +1,7 @@
 package region_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func TestAnOutageMakesJobsWait(t *testing.T) {
 		eventually(t, "the network's job waits", func() string {
 			list := r.jobs("state=waiting&pod=pod2&kind=network")
 			if len(list) == 0 || list[0].Get("reason").Str == "" {
-				return "no such job"
+				return fmt.Sprint(r.jobs("pod=pod2"))
 			}
 			waits = list[0]
 			return ""

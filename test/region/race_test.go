@@ -2,8 +2,10 @@
 
 package region_test
 
-// Under the race detector the pure-Go SQLite is slow enough to make fewer do.
+// Under the race detector the pure-Go SQLite is slow enough to make less do.
 const (
-	crowd        = 60
-	spoiltAtOnce = 4
+	crowd        = 20
+	spoiltAtOnce = 2
+	atOnce       = "2"
+	everyWay     = false
 )

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// Stories mostly wait, for time limits and pauses: more of them can be told at
 	// once than there are processors.
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", atOnce); err != nil {
 		panic(err)
 	}
 	storetest.Main(m)
