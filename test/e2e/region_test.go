@@ -82,6 +82,8 @@ data_dir: %[4]s
 keystone:
   cloud: admin
   clouds_file: %[5]s
+pods:
+  grace: 30s
 networks:
   default_type: vlan
   physical_networks:
