@@ -82,6 +82,9 @@ func createSpoilt(t *testing.T, fault podtest.Fault) (calls int) {
 	case 202:
 	case 503, 504:
 		checkFailure(t, got)
+		if said := got.message(); fault.Hang && !strings.Contains(said, "no answer within 250ms") {
+			t.Errorf("message %q, want pods.timeout in it", said)
+		}
 	default:
 		t.Errorf("%d %s, want 202, 503 or 504", got.status, got.body)
 	}
