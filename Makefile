@@ -21,7 +21,7 @@ help: ## print this
 
 .PHONY: build
 build: ## compile bin/tricircle
-	go build -ldflags '-X main.version=$(VERSION)' -o bin/tricircle ./cmd/tricircle
+	CGO_ENABLED=0 go build -ldflags '-X main.version=$(VERSION)' -o bin/tricircle ./cmd/tricircle
 
 .PHONY: check
 check: $(GOLANGCI)-$(GOLANGCI_VERSION) ## format, vet, lint, layout, module file, generated files

@@ -104,6 +104,36 @@ func TestOnlyStoreHasSQL(t *testing.T) {
 	}
 }
 
+// TestDependenciesAreListed holds the page of dependencies and their licences
+// against go.mod.
+func TestDependenciesAreListed(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var required, listed []string
+	for line := range strings.Lines(string(mod)) {
+		if words := strings.Fields(line); len(words) == 2 && strings.HasPrefix(words[1], "v") {
+			required = append(required, words[0])
+		}
+	}
+	for line := range strings.Lines(string(page)) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 && strings.Contains(cells[1], "/") {
+			listed = append(listed, strings.TrimSpace(cells[1]))
+		}
+	}
+	slices.Sort(listed)
+	slices.Sort(required)
+	if !slices.Equal(required, listed) {
+		t.Errorf("docs/dependencies.md lists %v, want the direct requirements %v", listed, required)
+	}
+}
+
 // imports are, per package of ours, the packages of ours that it imports outside
 // of tests.
 func imports(t *testing.T, root string) map[string][]string {
