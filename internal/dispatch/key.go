@@ -203,6 +203,3 @@ func ByCreated(e store.Entry) any { return e.CreatedAt }
 
 // ByProject is the project.
 func ByProject(e store.Entry) any { return e.ProjectID }
-
-// ByStatus is the status last seen.
-func ByStatus(e store.Entry) any { return e.Status }

@@ -13,7 +13,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tricircle/tricircle/internal/fault"
-	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -395,21 +394,6 @@ func TestLocate(t *testing.T) {
 				t.Errorf("the second question went to the pods, want it remembered")
 			}
 		})
-	}
-}
-
-func TestFirstTakesTheNextPod(t *testing.T) {
-	t.Parallel()
-	pods := two()
-	pods[0].fault = always("down")
-	d := newTest(&fakeIndex{}, pods...)
-	a, err := d.First(context.Background(), nil, pod.Request{Path: "/servers/b2", Op: "show"})
-	if err != nil || a.Pod != "pod2" {
-		t.Errorf("First() = %v, %v, want pod2's answer", a, err)
-	}
-	pods[1].fault = always("error")
-	if _, err = d.First(context.Background(), nil, pod.Request{Path: "/servers/b2", Op: "show"}); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("First() = %v, want Unavailable", err)
 	}
 }
 

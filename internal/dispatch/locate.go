@@ -274,39 +274,6 @@ func (d *Dispatcher) One(ctx context.Context, name string, r pod.Request) Answer
 	return a
 }
 
-// First asks one pod after the other (nil: all) until one answers below 500. It is
-// for what is the same in all pods.
-func (d *Dispatcher) First(ctx context.Context, pods []string, r pod.Request) (Answer, error) {
-	names, err := d.names(ctx, pods)
-	if err != nil {
-		return Answer{}, err
-	}
-	var away []Trouble
-	for _, name := range names {
-		a := d.One(ctx, name, r)
-		if a.Err == nil || a.Status >= 400 && a.Status < 500 {
-			return a, nil
-		}
-		away = append(away, Trouble{name, a.Err})
-	}
-	texts := make([]string, len(away))
-	errs := make([]error, len(away))
-	for i, t := range away {
-		texts[i], errs[i] = describe(t), t.Err
-	}
-	return Answer{}, &fault.Error{
-		Kind: fault.Unavailable, Err: errors.Join(errs...),
-		Message: fmt.Sprintf("cannot %s: %s", r.Op, strings.Join(append(texts, noPods(names)...), "; ")),
-	}
-}
-
-func noPods(names []string) []string {
-	if len(names) == 0 {
-		return []string{"the region has no pods"}
-	}
-	return nil
-}
-
 // absences remembers for a moment what nobody has: clients that wait for a
 // deletion ask again and again, and each question would go to all pods.
 type absences struct {

@@ -321,8 +321,9 @@ func TestLogAndMetrics(t *testing.T) {
 		Verifier: verifier{}, Metrics: registry, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		Services: []Service{{Name: "compute", Prefix: "/compute", Version: "/v2.1", Error: NovaError, Routes: []Route{
 			{Method: "GET", Pattern: "/servers/{id}", Handle: func(ctx context.Context, _ identity.Caller, _ *Request) (*Reply, error) {
-				RecordPod(ctx, "pod1", "req-1")
-				RecordPod(ctx, "pod2", "req-2")
+				pods := ctx.Value(recordKey{}).(carried).pods // a pod's client does so by WithTrace
+				pods.add("pod1", "req-1")
+				pods.add("pod2", "req-2")
 				return JSON(200, "ok"), nil
 			}},
 		}}},

@@ -83,15 +83,6 @@ func withPodRecord(ctx context.Context, pods *podRecord, id string) context.Cont
 	return pod.WithTrace(context.WithValue(ctx, recordKey{}, carried{pods, id}), pods.add)
 }
 
-// RecordPod notes that a pod answered the request under its own request ID; both
-// appear in the access log and in X-Tricircle-Pod-Request-Ids. A pod's client
-// does so by itself.
-func RecordPod(ctx context.Context, name, requestID string) {
-	if c, ok := ctx.Value(recordKey{}).(carried); ok && requestID != "" {
-		c.pods.add(name, requestID)
-	}
-}
-
 // requestID is our ID of the request, for error texts.
 func requestID(r *http.Request) string {
 	c, _ := r.Context().Value(recordKey{}).(carried)

@@ -13,9 +13,6 @@ import (
 	"github.com/tricircle/tricircle/internal/store"
 )
 
-// Mark is the description that our objects carry in a pod.
-func Mark(kind, id string) string { return plan.Mark(kind, id) }
-
 // found is an object of a pod: plan's Network, Subnet, Port or Group.
 type found interface{ PodID() string }
 

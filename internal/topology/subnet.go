@@ -292,15 +292,6 @@ func (s *Subnet) CheckOverlap(others []Subnet) error {
 	return nil
 }
 
-// ParseCIDR reads a prefix as users write it: host bits are dropped, an address
-// alone is the prefix of just that address.
-func ParseCIDR(text string) (netip.Prefix, error) {
-	if p, err := ParsePrefix(text); err == nil {
-		return p.Masked(), nil
-	}
-	return netip.Prefix{}, invalidInput("%s is not in a CIDR format", text)
-}
-
 // ParsePrefix reads an address or a prefix and keeps the host bits.
 func ParsePrefix(text string) (netip.Prefix, error) {
 	if !strings.Contains(text, "/") {

@@ -130,12 +130,6 @@ func (p *Pod) Up() {
 	}
 }
 
-// ServiceDown makes one service refuse connections; ServiceUp takes it back.
-func (p *Pod) ServiceDown(service string) { p.fronts[service].down() }
-
-// ServiceUp takes ServiceDown back.
-func (p *Pod) ServiceUp(service string) { p.fronts[service].mustUp() }
-
 // Fault makes the pod misbehave until it is removed.
 func (p *Pod) Fault(f Fault) (remove func()) { return p.faults.add(f) }
 

@@ -58,13 +58,6 @@ func New(o Options) *Server {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.ServeHTTP(w, r) }
 
-// SetGigabytes limits how much each project may have. Mu must not be held.
-func (s *Server) SetGigabytes(n int) {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	s.gigabytes = n
-}
-
 var kinds = map[int]string{
 	400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod", 409: "conflictingRequest",
 	413: "overLimit", 415: "badMediaType", 501: "notImplemented", 503: "serviceUnavailable",

@@ -7,16 +7,6 @@ import (
 	"github.com/tricircle/tricircle/internal/pod/podtest/rest"
 )
 
-// AddType adds a public volume type. Mu must not be held.
-func (s *Server) AddType(id, name string) {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	s.types = append(s.types, rest.Doc{
-		"id": id, "name": name, "is_public": true, "description": nil, "extra_specs": rest.Doc{}, "os-volume-type-access:is_public": true,
-		"qos_specs_id": nil,
-	})
-}
-
 // volumeType finds by ID or name; nil when there is none.
 func (s *Server) volumeType(ref string) rest.Doc {
 	for _, t := range s.types {

@@ -35,7 +35,6 @@ type Server struct {
 	endpoints   rest.Store
 	grants      []grant
 	validations int
-	logins      int
 }
 
 type grant struct{ user, project, role string }

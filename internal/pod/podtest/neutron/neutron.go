@@ -3,7 +3,6 @@ package neutron
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -144,10 +143,4 @@ func missing(kind, id string) *rest.Error {
 
 func denied(rule string) *rest.Error {
 	return rest.Errorf(http.StatusForbidden, "PolicyNotAuthorized", "%s is disallowed by policy", rule)
-}
-
-// IsKind says whether an error has that Neutron type.
-func IsKind(err error, kind string) bool {
-	var e *rest.Error
-	return errors.As(err, &e) && e.Kind == kind
 }

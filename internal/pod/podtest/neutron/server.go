@@ -76,13 +76,6 @@ func (s *Server) DeletePort(id string) {
 	}
 }
 
-// PortsOf lists the ports of a server, by ID.
-func (s *Server) PortsOf(server string) []rest.Doc {
-	out := s.ports.Where(func(d rest.Doc) bool { return d["device_id"] == server })
-	rest.Sort(out, []rest.SortKey{{Name: "created_at"}, {Name: "id"}})
-	return out
-}
-
 // NetworkName is a network's name.
 func (s *Server) NetworkName(id string) string { return rest.Str(s.networks.Find(id), "name") }
 

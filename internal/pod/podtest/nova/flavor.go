@@ -33,13 +33,6 @@ func (s *Server) AddFlavor(f Flavor) {
 	s.flavors = append(s.flavors, &f)
 }
 
-// DeleteFlavor removes a flavor. Mu must not be held.
-func (s *Server) DeleteFlavor(id string) {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	s.flavors = slices.DeleteFunc(s.flavors, func(f *Flavor) bool { return f.ID == id })
-}
-
 func (s *Server) flavor(c rest.Caller, id string) *Flavor {
 	for _, f := range s.flavors {
 		if f.ID == id && (!f.Private || c.Admin() || slices.Contains(f.Projects, c.ProjectID)) {
