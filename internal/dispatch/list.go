@@ -100,14 +100,13 @@ type Result struct {
 	done    bool
 }
 
-// Unreachable names the pods that were away, for the header
-// X-Tricircle-Unreachable-Pods.
-func (r *Result) Unreachable() string {
+// Unreachable names the pods that were away.
+func (r *Result) Unreachable() []string {
 	names := make([]string, len(r.Away))
 	for i, t := range r.Away {
 		names[i] = t.Pod
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 const (

@@ -304,8 +304,8 @@ func TestListWithAPodInTrouble(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if result.Unreachable() != test.away {
-				t.Errorf("Unreachable() = %q, want %q", result.Unreachable(), test.away)
+			if got := strings.Join(result.Unreachable(), ", "); got != test.away {
+				t.Errorf("Unreachable() = %q, want %q", got, test.away)
 			}
 		})
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/tricircle/tricircle/internal/store"
 )
 
-// maxObject bounds one object's JSON.
-const maxObject = 16 << 20
+// maxAnswer bounds one pod's answer to one question.
+const maxAnswer = 64 << 20
 
 // finding is a thing as its pod shows it.
 type finding struct {
@@ -244,10 +244,21 @@ func (d *Dispatcher) All(ctx context.Context, pods []string, r pod.Request) ([]A
 	return answers, nil
 }
 
-// One asks one pod, and reads its answer.
+// Away reports whether the pod gave no answer of its own.
+func (a Answer) Away() bool {
+	return fault.Is(a.Err, fault.Unavailable) || fault.Is(a.Err, fault.Timeout) || a.Err != nil && fault.KindOf(a.Err) == fault.Internal
+}
+
+// One asks one pod, and waits for it no longer than the dispatcher's timeout.
 func (d *Dispatcher) One(ctx context.Context, name string, r pod.Request) Answer {
 	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
 	defer cancel()
+	return d.Ask(ctx, name, r)
+}
+
+// Ask asks one pod, reads its answer, and waits as long as the pod's client does:
+// for changes, which go on in the pod whether somebody waits or not.
+func (d *Dispatcher) Ask(ctx context.Context, name string, r pod.Request) Answer {
 	a := Answer{Pod: name}
 	client, err := d.Client(ctx, name)
 	if err != nil {
@@ -268,7 +279,7 @@ func (d *Dispatcher) One(ctx context.Context, name string, r pod.Request) Answer
 		a.Err = pod.Upstream(name, r.Op, resp)
 		return a
 	}
-	if a.Body, err = io.ReadAll(io.LimitReader(resp.Body, maxObject+1)); err != nil || len(a.Body) > maxObject {
+	if a.Body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1)); err != nil || len(a.Body) > maxAnswer {
 		a.Err = &fault.Error{Kind: fault.Unavailable, Pod: name, Message: "cannot " + r.Op + ": its answer broke off", Err: err}
 	}
 	return a

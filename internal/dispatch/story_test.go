@@ -110,7 +110,7 @@ func (g *region) names(t *testing.T, l dispatch.List) (names []string, away stri
 	for _, v := range body.Volumes {
 		names = append(names, v.Name)
 	}
-	return names, result.Unreachable()
+	return names, strings.Join(result.Unreachable(), ", ")
 }
 
 // Every way in which a pod can fail a list, through the real client of a pod.

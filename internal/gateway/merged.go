@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -14,14 +15,22 @@ const UnreachableHeader = "X-Tricircle-Unreachable-Pods"
 
 // MergedList is the reply that sends a merged list.
 func MergedList(result *dispatch.Result) *Reply {
-	reply := &Reply{Header: http.Header{}, Write: func(w io.Writer) error {
+	reply := &Reply{Write: func(w io.Writer) error {
 		_, err := result.WriteTo(w)
 		return err
 	}}
-	if names := result.Unreachable(); names != "" {
-		reply.Header.Set(UnreachableHeader, names)
+	return reply.Without(result.Unreachable()...)
+}
+
+// Without says in the reply's header which pods are missing in it, if any.
+func (r *Reply) Without(pods ...string) *Reply {
+	if r.Header == nil {
+		r.Header = http.Header{}
 	}
-	return reply
+	if len(pods) > 0 {
+		r.Header.Set(UnreachableHeader, strings.Join(pods, ", "))
+	}
+	return r
 }
 
 // SetField replaces the value of a member that is there and not null, and leaves

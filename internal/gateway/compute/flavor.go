@@ -119,7 +119,7 @@ func (a *api) createEverywhere(ctx context.Context, by identity.Caller, r *gatew
 	}
 	first := a.ask(ctx, by, names[0], q)
 	if first.Err != nil {
-		if first.away() {
+		if first.Away() {
 			a.ask(ctx, by, names[0], undo)
 		}
 		return nil, first.Err
@@ -137,7 +137,7 @@ func (a *api) createEverywhere(ctx context.Context, by identity.Caller, r *gatew
 func (a *api) undoEverywhere(ctx context.Context, by identity.Caller, answers []answer, undo question, cause error) error {
 	var left []answer
 	for _, n := range answers {
-		if n.Err != nil && !n.away() {
+		if n.Err != nil && !n.Away() {
 			continue // refused: nothing was made
 		}
 		if u := a.ask(ctx, by, n.Pod, undo); u.Err != nil && !fault.Is(u.Err, fault.NotFound) {
@@ -247,9 +247,5 @@ func pageOf(items []gjson.Result, idPath, marker string, limit int) (page []gjso
 
 // merged is a reply made of several pods' answers.
 func (a *api) merged(body any, answers []answer) *gateway.Reply {
-	reply := gateway.JSON(http.StatusOK, body)
-	if names := missing(answers); names != "" {
-		reply.Header = http.Header{gateway.UnreachableHeader: {names}}
-	}
-	return reply
+	return gateway.JSON(http.StatusOK, body).Without(missing(answers)...)
 }

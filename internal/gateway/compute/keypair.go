@@ -77,7 +77,7 @@ func (a *api) createKeypair(ctx context.Context, by identity.Caller, r *gateway.
 		}
 	}
 	for _, n := range others {
-		if n.Err != nil && !n.away() {
+		if n.Err != nil && !n.Away() {
 			undo := question{Method: http.MethodDelete, Path: keypairPath(made.Get("name").Str), Version: q.Version, Op: "delete key pair", Query: userQuery(q)}
 			return nil, a.undoEverywhere(ctx, by, append(others, first), undo, n.Err)
 		}
@@ -100,7 +100,7 @@ func (a *api) firstPod(ctx context.Context, by identity.Caller, q question) (ans
 			return n, names[i+1:], nil
 		}
 		tried = append(tried, n)
-		if !n.away() {
+		if !n.Away() {
 			return answer{}, nil, n.Err
 		}
 	}

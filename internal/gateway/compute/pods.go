@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/tricircle/tricircle/internal/dispatch"
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/gateway"
@@ -55,48 +55,16 @@ func questionOf(r *gateway.Request) (question, error) {
 }
 
 // answer is one pod's reply. Err is set for every status of 400 and above too.
-type answer struct {
-	Pod    string
-	Status int
-	Header http.Header
-	Body   []byte
-	Err    error
-}
-
-// away reports whether the pod gave no answer of its own.
-func (n answer) away() bool {
-	return fault.Is(n.Err, fault.Unavailable) || fault.Is(n.Err, fault.Timeout) || n.Err != nil && fault.KindOf(n.Err) == fault.Internal
-}
+type answer = dispatch.Answer
 
 // ask puts the question to one pod, with the caller's token.
 func (a *api) ask(ctx context.Context, by identity.Caller, name string, q question) answer {
-	c, err := a.Fleet.Client(ctx, name)
-	if err != nil {
-		return answer{Pod: name, Err: err}
-	}
-	req := pod.Request{Service: pod.Compute, Method: q.Method, Path: q.Path, Query: q.Query, As: &by, Op: q.Op, Header: http.Header{}}
-	req.Header.Set(versionHeader, "compute "+q.Version.String())
-	req.Header.Set(legacyVersionHeader, q.Version.String())
+	req := pod.Request{Service: pod.Compute, Method: q.Method, Path: q.Path, Query: q.Query, As: &by, Op: q.Op, Header: versionHeaders(q.Version)}
 	if len(q.Body) > 0 {
 		req.Body, req.Length = bytes.NewReader(q.Body), int64(len(q.Body))
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.Do(ctx, req)
-	if err != nil {
-		return answer{Pod: name, Err: err}
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 400 {
-		return answer{Pod: name, Status: resp.StatusCode, Header: resp.Header, Err: pod.Upstream(name, q.Op, resp)}
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, gateway.MaxRewrite+1))
-	if err == nil && len(body) > gateway.MaxRewrite {
-		err = errors.New("too large")
-	}
-	if err != nil {
-		return answer{Pod: name, Err: &fault.Error{Kind: fault.Unavailable, Pod: name, Message: q.Op + ": the answer broke off", Err: err}}
-	}
-	return answer{Pod: name, Status: resp.StatusCode, Header: resp.Header, Body: body}
+	return a.Dispatch.Ask(ctx, name, req)
 }
 
 // askAll puts the question to every pod at once; the answers are in the pods'
@@ -139,15 +107,15 @@ func succeeded(answers []answer) []answer {
 	return slices.DeleteFunc(slices.Clone(answers), func(n answer) bool { return n.Err != nil })
 }
 
-// missing names the pods that are away, for gateway.UnreachableHeader.
-func missing(answers []answer) string {
+// missing names the pods that are away, for gateway.Reply.Without.
+func missing(answers []answer) []string {
 	var names []string
 	for _, n := range answers {
-		if n.away() {
+		if n.Away() {
 			names = append(names, n.Pod)
 		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // worst is the error that speaks for all when no pod succeeded: what a pod
@@ -161,7 +129,7 @@ func worst(answers []answer) error {
 		switch {
 		case n.Err == nil:
 			continue
-		case n.away():
+		case n.Away():
 			r = 1
 		case fault.Is(n.Err, fault.NotFound):
 			r = 2
@@ -180,10 +148,7 @@ func (a *api) replyFrom(r *gateway.Request, n answer, all []answer) *gateway.Rep
 		reply.Body = a.viewOf(r, n.Pod).links(n.Body)
 		reply.Header.Set("Content-Type", n.Header.Get("Content-Type"))
 	}
-	if names := missing(all); names != "" {
-		reply.Header.Set(gateway.UnreachableHeader, names)
-	}
-	return reply
+	return reply.Without(missing(all)...)
 }
 
 // anyPod answers from the first pod that has the thing.

@@ -280,6 +280,6 @@ func (a *api) gather(field string) gateway.Handler {
 				rows = append(rows, raw)
 			}
 		}
-		return withAway(gateway.JSON(http.StatusOK, map[string]any{field: rows}), away), nil
+		return gateway.JSON(http.StatusOK, map[string]any{field: rows}).Without(away...), nil
 	}
 }

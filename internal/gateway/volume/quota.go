@@ -46,7 +46,7 @@ func (a *api) summed(ctx context.Context, by identity.Caller, r *gateway.Request
 		}
 		add(total, part)
 	}
-	return withAway(gateway.JSON(http.StatusOK, around(total)), away), nil
+	return gateway.JSON(http.StatusOK, around(total)).Without(away...), nil
 }
 
 // add adds numbers to numbers and objects to objects. -1 is "unlimited" and stays

@@ -192,10 +192,3 @@ func (a *api) askAll(ctx context.Context, by identity.Caller, r *gateway.Request
 	}
 	return good, away, nil
 }
-
-func withAway(reply *gateway.Reply, away []string) *gateway.Reply {
-	if len(away) > 0 {
-		reply.Header = http.Header{gateway.UnreachableHeader: {strings.Join(away, ", ")}}
-	}
-	return reply
-}
