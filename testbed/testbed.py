@@ -108,6 +108,10 @@ def start_pods(clouds, dataplane):
             "'nova-conductor'" % pod.name)), 180)
         pods.start_computes(pod)
         if dataplane:
+            # An agent whose first call meets no queue waits two minutes for
+            # the next.
+            wait('Network API of ' + pod.name, lambda: pods.answers(
+                pod, 'neutron'), 180)
             hosts.start_agents(pod)
     log('all processes started')
 

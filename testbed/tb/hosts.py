@@ -2,6 +2,7 @@
 of Linux bridges, with real Open vSwitch and the real agents inside.
 """
 import os
+import shutil
 import signal
 import time
 
@@ -72,10 +73,14 @@ def make_node(pod, k):
     ready = state('run', node + '.ready')
     if os.path.exists(ready):
         os.unlink(ready)
+    # An earlier host's bridges and sockets are not there any more; its agents
+    # plug again what they serve.
+    ovs = state(pod.name, node, 'ovs')
+    shutil.rmtree(ovs, ignore_errors=True)
+    os.makedirs(ovs)
     spawn('node-' + node, [
         'unshare', '-m', '-n', '-u', '--propagation', 'private', 'sh', '-c',
-        NODE_INIT % {'node': node, 'ovs': state(pod.name, node, 'ovs'),
-                     'ready': ready}])
+        NODE_INIT % {'node': node, 'ovs': ovs, 'ready': ready}])
     wait(node, lambda: os.path.exists(ready), 20, 0.05)
     pid = alive('node-' + node)
     # a name in /run/netns lets haproxy bind inside the namespace

@@ -34,18 +34,22 @@ def start_computes(pod):
             state(pod.name, 'nova-%s.conf' % node)])
 
 
+APIS = {'placement': 8778, 'nova': 8774, 'neutron': 9696, 'glance': 9292,
+        'cinder': 8776}
+
+
+def answers(pod, api):
+    try:
+        return http_ok('http://%s:%d/' % (pod.ip, APIS[api]))
+    except OSError:
+        return False
+
+
 def pod_health(pod, dataplane):
     """None when healthy, else what is missing."""
-    for name, url in (('placement', 'http://%s:8778/' % pod.ip),
-                      ('nova', 'http://%s:8774/' % pod.ip),
-                      ('neutron', 'http://%s:9696/' % pod.ip),
-                      ('glance', 'http://%s:9292/' % pod.ip),
-                      ('cinder', 'http://%s:8776/' % pod.ip)):
-        try:
-            if not http_ok(url):
-                return name + ' API'
-        except OSError:
-            return name + ' API'
+    for api in APIS:
+        if not answers(pod, api):
+            return api + ' API'
     h = Http('admin', 'admin')
     up = h.must('GET', h.url(pod.region, 'compute', '/os-services'))
     got = {(s['binary'], s['host']) for s in up['services']
