@@ -32,12 +32,34 @@ type lock struct {
 	users int
 }
 
-// lock waits for the target's turn. The returned function gives it back.
-func (l *locks) lock(ctx context.Context, t store.Target) (func(), error) {
-	return l.lockKey(ctx, t.Kind+"/"+t.ID+"/"+t.Pod)
+// keyOf names the target in leases.
+func keyOf(t store.Target) string { return t.Kind + "/" + t.ID + "/" + t.Pod }
+
+// lock waits for the key, among goroutines and among replicas. The returned
+// function gives it back. It is nil when done, which may be nil, says that there
+// is nothing left to do once our turn has come.
+func (l *locks) lock(ctx context.Context, key string, done func() bool) (unlock func(), err error) {
+	leave, err := l.turn(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if done != nil && done() {
+		leave()
+		return nil, nil
+	}
+	release, err := l.lease(ctx, key)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return func() {
+		release()
+		leave()
+	}, nil
 }
 
-func (l *locks) lockKey(ctx context.Context, key string) (func(), error) {
+// turn waits for the key among the goroutines of this process.
+func (l *locks) turn(ctx context.Context, key string) (leave func(), err error) {
 	k := l.join(key)
 	select {
 	case <-k.turn:
@@ -45,14 +67,7 @@ func (l *locks) lockKey(ctx context.Context, key string) (func(), error) {
 		l.leave(key, k)
 		return nil, waited(ctx, key)
 	}
-	release, err := l.lease(ctx, key)
-	if err != nil {
-		k.turn <- struct{}{}
-		l.leave(key, k)
-		return nil, err
-	}
 	return func() {
-		release()
 		k.turn <- struct{}{}
 		l.leave(key, k)
 	}, nil

@@ -85,11 +85,12 @@ func (r *Reconciler) Ensure(ctx context.Context, t store.Target, complete func(c
 	if !ok {
 		return fault.New(fault.Internal, "", "no such kind of target: %s", t.Kind)
 	}
-	if complete == nil && r.settled(ctx, t) {
+	settled := func() bool { return complete == nil && r.settled(ctx, t) }
+	if settled() {
 		return nil
 	}
-	unlock, err := r.take(ctx, t)
-	if err != nil {
+	unlock, err := r.take(ctx, t, settled)
+	if err != nil || unlock == nil {
 		return err
 	}
 	defer unlock()
@@ -101,15 +102,17 @@ func (r *Reconciler) Ensure(ctx context.Context, t store.Target, complete func(c
 	}
 }
 
-// take locks the target. A creation that is still being worked on is left to
-// those who do: its job comes back later and holds up no worker meanwhile.
-func (r *Reconciler) take(ctx context.Context, t store.Target) (unlock func(), err error) {
+// take locks the target, unless it is settled by the time our turn comes: of many
+// who wait for one fresh network the first does the work. A creation that is
+// still being worked on is left to those who do: its job comes back later and
+// holds up no worker meanwhile.
+func (r *Reconciler) take(ctx context.Context, t store.Target, settled func() bool) (unlock func(), err error) {
 	if t.Kind != store.KindIntent {
-		return r.locks.lock(ctx, t)
+		return r.locks.lock(ctx, keyOf(t), settled)
 	}
 	soon, cancel := context.WithTimeout(ctx, 10*leasePoll)
 	defer cancel()
-	unlock, err = r.locks.lock(soon, t)
+	unlock, err = r.locks.lock(soon, keyOf(t), nil)
 	if fault.Is(err, fault.Timeout) && ctx.Err() == nil {
 		return nil, &jobs.Again{After: leaseTime / 3, Reason: "the creation is under way"}
 	}

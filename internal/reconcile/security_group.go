@@ -51,7 +51,7 @@ func (r *Reconciler) group(ctx context.Context, c *pod.Client, m store.Mapping) 
 // which nothing else is waited for.
 func (r *Reconciler) groupObject(ctx context.Context, c *pod.Client, want topology.SecurityGroup, podName string) (plan.Group, error) {
 	t := store.Target{Kind: store.KindSecurityGroup, ID: want.ID, Pod: podName}
-	unlock, err := r.locks.lockKey(ctx, "object/"+want.ID+"/"+podName)
+	unlock, err := r.locks.lock(ctx, "object/"+want.ID+"/"+podName, nil)
 	if err != nil {
 		return plan.Group{}, err
 	}

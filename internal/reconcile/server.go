@@ -97,5 +97,5 @@ func (r *Reconciler) marked(ctx context.Context, c *pod.Client, in store.Intent)
 // Hold keeps the jobs of a creation away while its own request works on it. The
 // lease ends with the process.
 func (r *Reconciler) Hold(ctx context.Context, intentID, podName string) (release func(), err error) {
-	return r.locks.lock(ctx, store.Target{Kind: store.KindIntent, ID: intentID, Pod: podName})
+	return r.locks.lock(ctx, keyOf(store.Target{Kind: store.KindIntent, ID: intentID, Pod: podName}), nil)
 }
