@@ -65,6 +65,7 @@ func TestRetryOfDoneJob(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		storetest.Pods(t, s, "pod1")
+		unswept(t, s)
 		w := newWorld(s)
 		r := start(t, jobs.Options{Store: s, Ensure: w.Ensure})
 		w.want(t, net1)
