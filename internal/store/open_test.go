@@ -63,6 +63,35 @@ func TestSQLiteServesOneProcess(t *testing.T) {
 	}
 }
 
+// The process that had the file may have died as River's leader. Until its place
+// ran out nobody would wake the jobs that wait for their time.
+func TestSQLiteForgetsADeadLeader(t *testing.T) {
+	t.Parallel()
+	url := storetest.SQLiteURL(t)
+	s, err := store.Open(t.Context(), store.Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), `
+			INSERT INTO river_leader (elected_at, expires_at, leader_id, name)
+			VALUES ('2026-01-01 00:00:00.000', '2999-01-01 00:00:00.000', 'dead', 'default')`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	again := storetest.Open(t, store.Options{URL: url})
+	var leaders int
+	err = again.Write(t.Context(), func(tx *store.Tx) error {
+		return tx.QueryRow(t.Context(), `SELECT count(*) FROM river_leader`).Scan(&leaders)
+	})
+	if err != nil || leaders != 0 {
+		t.Errorf("after opening anew there are %d leaders, %v; want none", leaders, err)
+	}
+}
+
 func TestOpenRefusesURL(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{

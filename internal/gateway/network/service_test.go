@@ -251,6 +251,8 @@ func TestBadRequests(t *testing.T) {
 		bad("/subnets", onNet("subnet", `,"cidr":"10.1.0.0/24","ip_version":5`), "Invalid input for ip_version. Reason: 5 is not in valid_values."),
 		input("/subnets", onNet("subnet", `,"cidr":"10.0.0.128/25","ip_version":4`), "Requested subnet with cidr: 10.0.0.128/25 for network: "+network+" overlaps with another subnet"),
 		input("/subnets", onNet("subnet", `,"cidr":"bla","ip_version":4`), "bla is not in a CIDR format"),
+		input("/subnets", onNet("subnet", `,"cidr":"fd00::/64","ip_version":6,"ipv6_ra_mode":"slaac","ipv6_address_mode":"slaac"`),
+			"ipv6_ra_mode and ipv6_address_mode are not offered in this region: IPv6 subnets are static"),
 		{"alice", "POST", "/subnets", onNet("subnet", `,"ip_version":4`), 400, "BadRequest", "Bad subnets request: a subnetpool must be specified in the absence of a cidr."},
 		bad("/ports", `{"port":{}}`, "Failed to parse request. Required attribute 'network_id' not specified"),
 		bad("/ports", onNet("port", `,"fixed_ips":[{"ip_address":"x"}]`), "Invalid input for fixed_ips. Reason: 'x' is not a valid IP address."),
