@@ -16,7 +16,7 @@ import (
 
 var networkShape = &shape{
 	table: "networks",
-	columns: []string{"t.id", "t.project_id", "t.name", "t.description", "t.admin_state_up", "t.shared", "t.external",
+	columns: []string{"t.id", "t.project_id", "t.name", "t.description", "t.admin_state_up", "t.shared", "t.external", "t.is_default",
 		"t.mtu", "t.port_security_enabled", "t.network_type", "t.physical_network", "t.segmentation_id", "t.zone_hints",
 		"t.created_at", "t.updated_at", "t.revision"},
 	fields: map[string]field{
@@ -32,13 +32,16 @@ var networkShape = &shape{
 		"created_at":                {expr: "t.created_at", kind: number}, "updated_at": {expr: "t.updated_at", kind: number},
 	},
 	visible: func(project string) []arm {
-		return []arm{own(project), {"t.shared = 1 AND t.project_id <> ?", []any{project}}}
+		return []arm{
+			own(project), {"t.shared = 1 AND t.project_id <> ?", []any{project}},
+			{"t.external = 1 AND t.shared = 0 AND t.project_id <> ?", []any{project}},
+		}
 	},
 	missing: topology.NoNetwork,
 }
 
 func scanNetwork(row scanner) (n topology.Network, err error) {
-	err = row.Scan(&n.ID, &n.ProjectID, &n.Name, &n.Description, &n.AdminStateUp, &n.Shared, &n.External,
+	err = row.Scan(&n.ID, &n.ProjectID, &n.Name, &n.Description, &n.AdminStateUp, &n.Shared, &n.External, &n.IsDefault,
 		&n.MTU, &n.PortSecurityEnabled, &n.Type, &n.PhysicalNetwork, &n.SegmentationID, intoJSON(&n.ZoneHints),
 		intoTime(&n.CreatedAt), intoTime(&n.UpdatedAt), &n.Revision)
 	return n, err
@@ -69,6 +72,9 @@ func createNetwork(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.N
 	if n.ID == "" {
 		n.ID = uuid.NewString()
 	}
+	if err := checkDefault(ctx, tx, n); err != nil {
+		return err
+	}
 	if err := takeSegment(ctx, tx, f, n); err != nil {
 		return err
 	}
@@ -78,7 +84,7 @@ func createNetwork(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.N
 	_, err := tx.Exec(ctx, `
 		INSERT INTO networks (`+bare(networkShape)+`)
 		VALUES (`+marks(len(networkShape.columns))+`)`,
-		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External,
+		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.IsDefault,
 		n.MTU, n.PortSecurityEnabled, n.Type, n.PhysicalNetwork, n.SegmentationID, asJSON(n.ZoneHints),
 		n.CreatedAt, n.UpdatedAt, n.Revision)
 	if err != nil {
@@ -177,17 +183,39 @@ func updateNetwork(ctx context.Context, tx *Tx, f topology.Fabric, before topolo
 			return err
 		}
 	}
+	if n.IsDefault && !before.IsDefault {
+		if err := checkDefault(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	n.IsDefault = n.IsDefault && n.External
 	n.UpdatedAt, n.Revision = tx.now(), before.Revision+1
 	_, err := tx.Exec(ctx, `
 		UPDATE networks
-		SET name = ?, description = ?, admin_state_up = ?, shared = ?, mtu = ?, port_security_enabled = ?,
-			updated_at = ?, revision = ?
+		SET name = ?, description = ?, admin_state_up = ?, shared = ?, external = ?, is_default = ?, mtu = ?,
+			port_security_enabled = ?, updated_at = ?, revision = ?
 		WHERE id = ?`,
-		n.Name, n.Description, n.AdminStateUp, n.Shared, n.MTU, n.PortSecurityEnabled, n.UpdatedAt, n.Revision, n.ID)
+		n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.IsDefault, n.MTU,
+		n.PortSecurityEnabled, n.UpdatedAt, n.Revision, n.ID)
 	if err != nil {
 		return err
 	}
 	return touchTx(ctx, tx, KindNetwork, n.ID)
+}
+
+// checkDefault refuses a second default among the external networks. As in
+// Neutron it is refused also to a network that is not external, where the flag
+// would else mean nothing.
+func checkDefault(ctx context.Context, tx *Tx, n *topology.Network) error {
+	if !n.IsDefault {
+		return nil
+	}
+	n.IsDefault = n.External
+	others, err := list(ctx, tx, scanString, `SELECT id FROM networks WHERE is_default = 1 AND id <> ?`, n.ID)
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	return fault.New(fault.Conflict, "DefaultExternalNetworkExists", "A default external network already exists: %s.", others[0])
 }
 
 // checkUnshare refuses to hide a network from others who use it.

@@ -107,9 +107,13 @@ CREATE TABLE networks (
     created_at            BIGINT NOT NULL,
     updated_at            BIGINT NOT NULL,
     revision              BIGINT NOT NULL
-);
+, is_default BIGINT NOT NULL DEFAULT 0);
 
 CREATE INDEX networks_by_project ON networks (project_id, id);
+
+CREATE UNIQUE INDEX networks_default ON networks (is_default) WHERE is_default = 1;
+
+CREATE INDEX networks_external ON networks (id) WHERE external = 1;
 
 CREATE INDEX networks_shared ON networks (id) WHERE shared = 1;
 

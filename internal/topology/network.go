@@ -27,6 +27,7 @@ type Network struct {
 	AdminStateUp        bool      `json:"admin_state_up"`
 	Shared              bool      `json:"shared"`
 	External            bool      `json:"router:external"`
+	IsDefault           bool      `json:"is_default"` // of the external ones
 	MTU                 int       `json:"mtu"`
 	PortSecurityEnabled bool      `json:"port_security_enabled"`
 	Type                string    `json:"provider:network_type"`

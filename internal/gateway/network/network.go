@@ -18,6 +18,7 @@ var networkAttributes = standard(
 	attribute{name: "subnets"},
 	attribute{name: "shared", read: readFlag, fallback: false, post: true, put: true, guard: onlyAdmin, filter: filterFlag},
 	attribute{name: "router:external", read: readFlag, fallback: false, post: true, put: true, guard: onlyAdmin, filter: filterFlag},
+	attribute{name: "is_default", read: readFlag, fallback: false, post: true, put: true, guard: onlyAdmin},
 	attribute{name: "mtu", read: readNonNegative, post: true, put: true, filter: filterNumber, sort: true},
 	attribute{name: "port_security_enabled", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag},
 	attribute{name: "availability_zone_hints", read: readTexts, post: true},
@@ -33,7 +34,7 @@ func (a *api) networks() *resource[topology.Network] {
 		list: a.Store.ListNetworks,
 		find: a.Store.FindNetwork,
 		sees: func(_ context.Context, by identity.Caller, n *topology.Network) (bool, error) {
-			return mine(by, n.ProjectID) || n.Shared, nil
+			return mine(by, n.ProjectID) || n.Shared || n.External, nil
 		},
 		owns: func(_ context.Context, by identity.Caller, n *topology.Network, _ string) (bool, error) {
 			return mine(by, n.ProjectID), nil
@@ -58,9 +59,6 @@ func (a *api) createNetworks(ctx context.Context, by identity.Caller, all []valu
 		if id, sent := v["provider:segmentation_id"]; sent && id == 0 {
 			return nil, invalidInput("segmentation_id out of range (%d through %d)", topology.MinVLAN, topology.MaxVLAN)
 		}
-		if err := notExternal(v); err != nil {
-			return nil, err
-		}
 		if err := a.checkHints(ctx, n.ZoneHints); err != nil {
 			return nil, err
 		}
@@ -74,16 +72,10 @@ func setNetwork(n *topology.Network, v values) {
 	set(v, "description", &n.Description)
 	set(v, "admin_state_up", &n.AdminStateUp)
 	set(v, "shared", &n.Shared)
+	set(v, "router:external", &n.External)
+	set(v, "is_default", &n.IsDefault)
 	set(v, "mtu", &n.MTU)
 	set(v, "port_security_enabled", &n.PortSecurityEnabled)
-}
-
-// notExternal refuses what needs routers to be of use.
-func notExternal(v values) error {
-	if v["router:external"] == true {
-		return fault.New(fault.Refused, "", "External networks are not offered in this region yet: it has no routers.")
-	}
-	return nil
 }
 
 func (a *api) checkHints(ctx context.Context, hints []string) error {
@@ -104,9 +96,6 @@ func (a *api) checkHints(ctx context.Context, hints []string) error {
 
 func (a *api) updateNetwork(ctx context.Context, by identity.Caller, old *topology.Network, v values, match revision) (topology.Network, error) {
 	if err := authorise(networkAttributes, "update_network", v, standing{admin: by.IsAdmin()}); err != nil {
-		return topology.Network{}, err
-	}
-	if err := notExternal(v); err != nil {
 		return topology.Network{}, err
 	}
 	return a.Store.UpdateNetwork(ctx, old.ID, func(n *topology.Network) error {
@@ -153,6 +142,9 @@ func (a *api) viewNetworks(ctx context.Context, _ identity.Caller, all []topolog
 		m := owned(n.ID, n.ProjectID, n.Description, n.CreatedAt, n.UpdatedAt, n.Revision)
 		m["name"], m["admin_state_up"], m["status"], m["subnets"] = n.Name, n.AdminStateUp, topology.StatusActive, n.Subnets
 		m["shared"], m["router:external"], m["mtu"] = n.Shared, n.External, n.MTU
+		if n.External { // as in Neutron: others have no such field
+			m["is_default"] = n.IsDefault
+		}
 		m["port_security_enabled"], m["availability_zone_hints"] = n.PortSecurityEnabled, n.ZoneHints
 		m["availability_zones"] = a.zonesOf(pods[n.ID])
 		m["provider:network_type"], m["provider:physical_network"], m["provider:segmentation_id"] = n.Type, orNull(n.PhysicalNetwork), nil

@@ -216,6 +216,9 @@ func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values)
 		set(v, "project_id", &spec.ProjectID)
 		set(v, "network_id", &spec.NetworkID)
 		err := a.onNetwork(ctx, by, spec.NetworkID, func(n *topology.Network) error {
+			if !mine(by, n.ProjectID) && !n.Shared { // an external network: all see it, few attach to it
+				return fault.New(fault.Forbidden, "HTTPForbidden", "Tenant %s not allowed to create port on this network", spec.ProjectID)
+			}
 			return authorise(portAttributes, "create_port", v, standing{by.IsAdmin(), mine(by, n.ProjectID)})
 		})
 		if err != nil {

@@ -246,7 +246,6 @@ func TestBadRequests(t *testing.T) {
 		input("/networks", `{"network":{"mtu":9999}}`, "Requested MTU is too big, maximum is 1500"),
 		{"alice", "POST", "/networks", `{"network":{"availability_zone_hints":["az9"]}}`, 404, "AvailabilityZoneNotFound", "AvailabilityZone az9 could not be found."},
 		{"alice", "POST", "/networks", `{"network":{"shared":true}}`, 403, "PolicyNotAuthorized", "(rule:create_network and rule:create_network:shared) is disallowed by policy"},
-		{"admin", "POST", "/networks", `{"network":{"router:external":true}}`, 501, "HTTPNotImplemented", "External networks are not offered in this region yet: it has no routers."},
 		bad("/subnets", onNet("subnet", `,"cidr":"10.1.0.0/24"`), "Failed to parse request. Required attribute 'ip_version' not specified"),
 		bad("/subnets", onNet("subnet", `,"cidr":"10.1.0.0/24","ip_version":5`), "Invalid input for ip_version. Reason: 5 is not in valid_values."),
 		input("/subnets", onNet("subnet", `,"cidr":"10.0.0.128/25","ip_version":4`), "Requested subnet with cidr: 10.0.0.128/25 for network: "+network+" overlaps with another subnet"),

@@ -198,7 +198,7 @@ func (a *api) onNetwork(ctx context.Context, by identity.Caller, id string, may 
 	if err != nil {
 		return err
 	}
-	if !mine(by, n.ProjectID) && !n.Shared {
+	if !mine(by, n.ProjectID) && !n.Shared && !n.External {
 		return topology.NoNetwork(id)
 	}
 	return may(&n)
