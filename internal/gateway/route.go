@@ -25,6 +25,7 @@ const (
 	Summed     Strategy = "summed"     // the pods' numbers added up
 	Central    Strategy = "central"    // our own data
 	Refused    Strategy = "refused"    // not offered; Note says why
+	Closed     Strategy = "closed"     // the service itself has given it up, and so it answers here
 	Public     Strategy = "public"     // version documents, no token needed
 )
 
@@ -50,6 +51,18 @@ type Route struct {
 	MaxBody  int64  // 0: the gateway's default; Unlimited: none
 	Handle   Handler
 	Note     string
+	// Actions are the lines of a route whose requests say in the body what is to be
+	// done. None: the route's strategy is that of all actions.
+	Actions []Action
+}
+
+// Action is one of the things that a route does, named by the only key of the
+// request's body ("os-start").
+type Action struct {
+	Name     string
+	Strategy Strategy
+	Note     string
+	Handle   Handler
 }
 
 // Service is one API: where it is, its routes, and its way to say things.
@@ -78,6 +91,16 @@ func (s *Service) path(pattern string) string {
 		return s.Prefix + strings.TrimSuffix("/"+rest, "/")
 	}
 	return s.Prefix + s.Version + pattern
+}
+
+// Finder looks up which of the service's routes answers a path, nil for none. It
+// looks as a request would, and is for those who report on the table.
+func Finder(s Service) func(method, path string) *Route {
+	rt := newRouter([]Service{s})
+	return func(method, path string) *Route {
+		m, _, _ := rt.find(method, path)
+		return m.route
+	}
 }
 
 // router finds routes; it serves nothing itself. chi is used for its tree only,

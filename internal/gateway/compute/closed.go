@@ -44,7 +44,7 @@ func closedRoutes() []gateway.Route {
 			"DELETE /os-baremetal-nodes/{id}", "POST /os-baremetal-nodes/{id}/action"),
 		proxy(43, "use /os-hypervisors and /os-services", "GET /os-hosts", "GET /os-hosts/{id}", "PUT /os-hosts/{id}",
 			"GET /os-hosts/{id}/reboot", "GET /os-hosts/{id}/shutdown", "GET /os-hosts/{id}/startup"),
-		lined(gateway.Route{Strategy: gateway.Refused, Handle: gone410, Note: "Nova answers 410 too"}, goneLines),
+		lined(gateway.Route{Strategy: gateway.Closed, Handle: gone410, Note: "Nova answers 410 too"}, goneLines),
 	)
 }
 

@@ -30,6 +30,7 @@ func (a *api) versionRoutes() []gateway.Route {
 }
 
 func (a *api) serverRoutes() []gateway.Route {
+	actions := a.serverActions()
 	return []gateway.Route{
 		{Method: "GET", Pattern: "/servers", Strategy: gateway.Merged, Handle: a.list(false)},
 		{Method: "GET", Pattern: "/servers/detail", Strategy: gateway.Merged, Handle: a.list(true)},
@@ -37,7 +38,7 @@ func (a *api) serverRoutes() []gateway.Route {
 		{Method: "GET", Pattern: "/servers/{id}", Strategy: gateway.Routed, Handle: a.show},
 		{Method: "PUT", Pattern: "/servers/{id}", Strategy: gateway.Routed, Handle: a.update},
 		{Method: "DELETE", Pattern: "/servers/{id}", Strategy: gateway.Routed, Handle: a.remove},
-		{Method: "POST", Pattern: "/servers/{id}/action", Strategy: gateway.Routed, Handle: a.act},
+		{Method: "POST", Pattern: "/servers/{id}/action", Strategy: gateway.Routed, Handle: a.act, Actions: actions},
 		// Nova's old name for the same.
 		{Method: "GET", Pattern: "/os-volumes_boot", Strategy: gateway.Merged, Handle: a.list(false)},
 		{Method: "GET", Pattern: "/os-volumes_boot/detail", Strategy: gateway.Merged, Handle: a.list(true)},
@@ -45,7 +46,7 @@ func (a *api) serverRoutes() []gateway.Route {
 		{Method: "GET", Pattern: "/os-volumes_boot/{id}", Strategy: gateway.Routed, Handle: a.show},
 		{Method: "PUT", Pattern: "/os-volumes_boot/{id}", Strategy: gateway.Routed, Handle: a.update},
 		{Method: "DELETE", Pattern: "/os-volumes_boot/{id}", Strategy: gateway.Routed, Handle: a.remove},
-		{Method: "POST", Pattern: "/os-volumes_boot/{id}/action", Strategy: gateway.Routed, Handle: a.act},
+		{Method: "POST", Pattern: "/os-volumes_boot/{id}/action", Strategy: gateway.Routed, Handle: a.act, Actions: actions},
 	}
 }
 
@@ -66,6 +67,19 @@ func (a *api) subRoutes() []gateway.Route {
 		{Method: "POST", Pattern: "/servers/{id}/os-volume_attachments", Strategy: gateway.Routed, Handle: a.attachVolume},
 		{Method: "PUT", Pattern: "/servers/{id}/os-volume_attachments/{volume}", Strategy: gateway.Routed, Handle: a.swapVolume},
 	}
+	routes = append(routes, lined(gateway.Route{Strategy: gateway.Routed, Handle: a.routed}, []string{
+		"GET /servers/{id}/consoles", "POST /servers/{id}/consoles", "GET /servers/{id}/consoles/{console}", "DELETE /servers/{id}/consoles/{console}",
+		"POST /servers/{id}/remote-consoles", "GET /servers/{id}/diagnostics", "GET /servers/{id}/topology",
+		"GET /servers/{id}/ips", "GET /servers/{id}/ips/{network}", "GET /servers/{id}/os-virtual-interfaces",
+		"GET /servers/{id}/migrations", "GET /servers/{id}/migrations/{migration}", "DELETE /servers/{id}/migrations/{migration}",
+		"POST /servers/{id}/migrations/{migration}/action",
+		"GET /servers/{id}/os-instance-actions", "GET /servers/{id}/os-instance-actions/{request}",
+		"GET /servers/{id}/os-server-password", "DELETE /servers/{id}/os-server-password",
+		"GET /servers/{id}/os-volume_attachments", "GET /servers/{id}/os-volume_attachments/{volume}", "DELETE /servers/{id}/os-volume_attachments/{volume}",
+		"GET /servers/{id}/shares", "POST /servers/{id}/shares", "GET /servers/{id}/shares/{share}", "DELETE /servers/{id}/shares/{share}",
+		"GET /servers/{id}/tags", "PUT /servers/{id}/tags", "DELETE /servers/{id}/tags",
+		"GET /servers/{id}/tags/{tag}", "PUT /servers/{id}/tags/{tag}", "DELETE /servers/{id}/tags/{tag}",
+	})...)
 	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
 		routes = append(routes, gateway.Route{Method: method, Pattern: "/servers/{id}/*", Strategy: gateway.Routed, Handle: a.routed})
 	}

@@ -101,47 +101,6 @@ func (a *api) gone(ctx context.Context, by identity.Caller, id, podName string) 
 	}
 }
 
-// act is "POST /servers/{id}/action".
-func (a *api) act(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-	body, err := r.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	name := actionName(body)
-	id := r.Param("id")
-	podName, err := a.serverPod(ctx, by, id)
-	if err != nil {
-		return nil, err
-	}
-	switch name {
-	case "rebuild":
-		return a.rebuild(ctx, by, r, podName)
-	case "unshelve":
-		return a.unshelve(ctx, by, r, podName)
-	case "addSecurityGroup", "removeSecurityGroup":
-		return a.changeGroups(ctx, by, r, podName, name)
-	case "addFixedIp", "removeFixedIp":
-		return nil, fault.New(fault.Refused, "", "%s is not offered in this region: the addresses of a port are changed in the Network API, and interfaces by os-interface.", name)
-	case "createImage", "createBackup":
-		return a.snapshot(ctx, by, r, podName)
-	case "forceDelete", "restore":
-		return a.deleteOrRestore(ctx, by, r, podName, name)
-	}
-	return a.pass(ctx, by, r, podName)
-}
-
-// actionName is the only key of an action's body; empty if there is not one.
-func actionName(body []byte) (name string) {
-	if !gjson.ValidBytes(body) {
-		return ""
-	}
-	gjson.ParseBytes(body).ForEach(func(k, _ gjson.Result) bool {
-		name = k.Str
-		return true // Python's last key wins, and Nova refuses two different ones
-	})
-	return name
-}
-
 func (a *api) rebuild(ctx context.Context, by identity.Caller, r *gateway.Request, podName string) (*gateway.Reply, error) {
 	if err := checkMark(r, "rebuild.metadata"); err != nil {
 		return nil, err
@@ -158,23 +117,6 @@ func (a *api) snapshot(ctx context.Context, by identity.Caller, r *gateway.Reque
 	}
 	if location := reply.Header.Get("Location"); location != "" {
 		reply.Header.Set("Location", r.HostURL()+"/image/v2/images/"+lastSegment(location))
-	}
-	return reply, nil
-}
-
-// deleteOrRestore keeps our idea of whether the server is wanted in step.
-func (a *api) deleteOrRestore(ctx context.Context, by identity.Caller, r *gateway.Request, podName, name string) (*gateway.Reply, error) {
-	reply, err := a.pass(ctx, by, r, podName)
-	if err != nil || reply.Status >= 300 {
-		return reply, err
-	}
-	id := r.Param("id")
-	if name == "forceDelete" {
-		a.unwant(ctx, id)
-		return reply, nil
-	}
-	if _, err := a.Store.Want(ctx, by.ProjectID, store.Target{Kind: store.KindServer, ID: id, Pod: podName}); err != nil {
-		a.Log.ErrorContext(ctx, "cannot record that a server is restored", "server", id, "error", err)
 	}
 	return reply, nil
 }
