@@ -79,6 +79,10 @@ demo-down: ## remove all that the demo made
 generate: ## make generated files anew
 	go generate ./...
 
+.PHONY: coverage-api
+coverage-api: ## make docs/coverage.md anew: which operation of the APIs is answered how
+	go generate ./internal/gateway/coverage
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin .tools

@@ -22,6 +22,7 @@ var layers = [][]string{
 	{"cli"},
 	{"app"},
 	{"admin/client"},
+	{"gateway/coverage"},
 	{"gateway/compute", "gateway/volume", "gateway/image", "gateway/network", "admin"},
 	{"gateway"},
 	{"dispatch"},
