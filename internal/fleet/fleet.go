@@ -41,6 +41,7 @@ type Fleet struct {
 	now         func() time.Time
 	log         *slog.Logger
 	seen        *sightings
+	hosts       hostNames
 
 	mu      sync.Mutex
 	epoch   int // bumped by Changed: a list read before it is not kept

@@ -18,19 +18,25 @@ type Pod struct {
 	PodZone string `json:"pod_zone"` // what the pod calls it; empty: the pod's default
 	// Cloud names the credentials: a cloud of the server's clouds.yaml, or
 	// "env:PREFIX_" for OS_* variables with that prefix. Empty: Tricircle's own.
-	Cloud     string    `json:"cloud"`
-	Interface string    `json:"interface"`  // endpoint interface; default public
-	DHCPPorts int       `json:"dhcp_ports"` // reserved per network: DHCP agents per network there
-	Cordoned  bool      `json:"cordoned"`   // takes nothing new
+	Cloud     string `json:"cloud"`
+	Interface string `json:"interface"`  // endpoint interface; default public
+	DHCPPorts int    `json:"dhcp_ports"` // reserved per network: DHCP agents per network there
+	Cordoned  bool   `json:"cordoned"`   // takes nothing new
+	// Number is the pod's own, from 0, given by CreatePod and never given again; a
+	// pod that returns under its name has it back.
+	Number    int       `json:"number"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
 const podColumns = `name, region, zone, pod_zone, cloud, interface, dhcp_ports, cordoned, created_at, updated_at`
 
+// selectPods reads what scanPod wants.
+const selectPods = `SELECT ` + podColumns + `, (SELECT number FROM pod_numbers WHERE pod_numbers.name = pods.name) FROM pods`
+
 func scanPod(row scanner) (p Pod, err error) {
 	err = row.Scan(&p.Name, &p.Region, &p.Zone, &p.PodZone, &p.Cloud, &p.Interface, &p.DHCPPorts,
-		&p.Cordoned, intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt))
+		&p.Cordoned, intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt), &p.Number)
 	return p, err
 }
 
@@ -56,9 +62,31 @@ func (s *Store) CreatePod(ctx context.Context, p Pod) (Pod, error) {
 		if duplicate(err) {
 			return fault.New(fault.Conflict, "", "pod %s exists already", p.Name)
 		}
+		if err != nil {
+			return err
+		}
+		p.Number, err = podNumber(ctx, tx, p.Name)
 		return err
 	})
 	return p, err
+}
+
+// podNumber gives the pod the next number, unless it has one.
+func podNumber(ctx context.Context, tx *Tx, name string) (n int, err error) {
+	if tx.postgres() { // two at once would read the same highest number
+		if _, err := tx.Exec(ctx, `LOCK TABLE pod_numbers IN EXCLUSIVE MODE`); err != nil {
+			return 0, err
+		}
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO pod_numbers (name, number)
+		SELECT ?, coalesce(max(number) + 1, 0) FROM pod_numbers WHERE true
+		ON CONFLICT (name) DO NOTHING`, name)
+	if err != nil {
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, `SELECT number FROM pod_numbers WHERE name = ?`, name).Scan(&n)
+	return n, err
 }
 
 // UpdatePod has change edit the pod; its name and creation stay.
@@ -225,10 +253,10 @@ func (s *Store) FindPod(ctx context.Context, name string) (Pod, error) {
 }
 
 func findPod(ctx context.Context, tx *Tx, name, suffix string) (Pod, error) {
-	return find(ctx, tx, noPod(name), scanPod, `SELECT `+podColumns+` FROM pods WHERE name = ?`+suffix, name)
+	return find(ctx, tx, noPod(name), scanPod, selectPods+` WHERE name = ?`+suffix, name)
 }
 
 // ListPods lists all pods by name.
 func (s *Store) ListPods(ctx context.Context) ([]Pod, error) {
-	return list(ctx, s.reader(), scanPod, `SELECT `+podColumns+` FROM pods ORDER BY name`)
+	return list(ctx, s.reader(), scanPod, selectPods+` ORDER BY name`)
 }

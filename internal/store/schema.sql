@@ -35,6 +35,11 @@ CREATE INDEX entries_by_pod ON entries (pod, kind, created_at, id);
 
 CREATE INDEX entries_by_project ON entries (kind, project_id, created_at, id);
 
+CREATE TABLE host_names (
+    name TEXT PRIMARY KEY,
+    pod  TEXT NOT NULL REFERENCES pods (name) ON DELETE CASCADE
+);
+
 CREATE TABLE intent_ports (
     port_id   TEXT PRIMARY KEY,
     intent_id TEXT NOT NULL REFERENCES intents (id) ON DELETE CASCADE,
@@ -116,6 +121,11 @@ CREATE UNIQUE INDEX networks_default ON networks (is_default) WHERE is_default =
 CREATE INDEX networks_external ON networks (id) WHERE external = 1;
 
 CREATE INDEX networks_shared ON networks (id) WHERE shared = 1;
+
+CREATE TABLE pod_numbers (
+    name   TEXT PRIMARY KEY,
+    number BIGINT NOT NULL UNIQUE
+);
 
 CREATE TABLE pods (
     name       TEXT PRIMARY KEY,

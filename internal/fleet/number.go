@@ -1,0 +1,36 @@
+package fleet
+
+// Nova numbers hypervisors, services, aggregates and migrations in each pod from
+// 1, so the region's number carries the pod's: pod*span + number. The first pod's
+// numbers stay as they are, those of the second are 10000001 and so on; up to 214
+// pods that fits 32 bits, for clients that have no more. A number that a pod has
+// beyond span goes where no such sum reaches: wide + number*spread + pod.
+// Neither form depends on which pods there are, and no two things share one.
+const (
+	span   = 10_000_000
+	spread = 100_000            // more than there ever will be pods
+	wide   = span * spread      // every sum of the first form is below
+	widest = spread * (1 << 40) // keeps an ID somebody made up from overflowing
+)
+
+// RegionNumber is the region's number for what the pod with that number calls id.
+func RegionNumber(pod int, id int64) int64 {
+	if id < span {
+		return int64(pod)*span + id
+	}
+	return wide + id*spread + int64(pod)
+}
+
+// PodNumber takes the region's number apart again. ok is false for one that no
+// pod can have.
+func PodNumber(n int64) (pod int, id int64, ok bool) {
+	switch {
+	case n < 0, n > widest:
+		return 0, 0, false
+	case n < wide:
+		return int(n / span), n % span, true
+	}
+	n -= wide
+	pod, id = int(n%spread), n/spread
+	return pod, id, id >= span
+}
