@@ -18,6 +18,9 @@ func (a *api) serverActions() []gateway.Action {
 	actions := []gateway.Action{
 		{Name: "rebuild", Strategy: gateway.Routed, Handle: a.onServer(a.rebuild)},
 		{Name: "unshelve", Strategy: gateway.Routed, Handle: a.onServer(a.unshelve), Note: "a zone named must be the server's own"},
+		{Name: "migrate", Strategy: gateway.Routed, Handle: a.onServer(a.toHost("migrate")), Note: withinPod},
+		{Name: "os-migrateLive", Strategy: gateway.Routed, Handle: a.onServer(a.toHost("os-migrateLive")), Note: withinPod},
+		{Name: "evacuate", Strategy: gateway.Routed, Handle: a.onServer(a.toHost("evacuate")), Note: withinPod},
 		{Name: "createImage", Strategy: gateway.Routed, Handle: a.onServer(a.snapshot), Note: "the image is in the server's pod"},
 		{Name: "createBackup", Strategy: gateway.Routed, Handle: a.onServer(a.snapshot), Note: "the image is in the server's pod"},
 		{Name: "forceDelete", Strategy: gateway.Routed, Handle: a.onServer(a.forceDelete)},
@@ -33,13 +36,15 @@ func (a *api) serverActions() []gateway.Action {
 	return actions
 }
 
+// withinPod is what all moves of a server have in common.
+const withinPod = "within the server's pod"
+
 // routedActions concern the server's pod alone.
 const routedActions = `
 	os-start os-stop reboot pause unpause suspend resume lock unlock
 	resize confirmResize revertResize rescue unrescue shelve shelveOffload
 	changePassword trigger_crash_dump os-resetState injectNetworkInfo resetNetwork
 	os-getConsoleOutput os-getVNCConsole os-getSPICEConsole os-getRDPConsole os-getSerialConsole
-	migrate os-migrateLive evacuate
 	addFloatingIp removeFloatingIp
 `
 

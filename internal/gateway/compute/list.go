@@ -92,6 +92,11 @@ func (a *api) serverList(ctx context.Context, by identity.Caller, r *gateway.Req
 	if l.Pods, err = a.zoneFilter(ctx, by, query, v); err != nil {
 		return l, err
 	}
+	if by.IsAdmin() { // for others Nova ignores these
+		if l.Pods, err = a.hostFilter(ctx, query, l.Pods, "host", "node"); err != nil {
+			return l, err
+		}
+	}
 	for _, name := range []string{"limit", "marker", "sort_key", "sort_dir"} {
 		query.Del(name)
 	}

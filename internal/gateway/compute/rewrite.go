@@ -18,7 +18,8 @@ const markKey = reconcile.MarkKey
 type view struct {
 	base    string // our root, such as http://host/compute
 	project string // of the request's URL; Nova's links repeat it
-	zone    string // the region's name for the pod's zone
+	// zone and host are the region's names for a zone and a host of the pod.
+	zone, host func(string) string
 }
 
 // edit replaces body[start:end].
@@ -88,9 +89,9 @@ func (v view) serverEdits(edits []edit, server gjson.Result) []edit {
 			})
 		case "OS-EXT-AZ:availability_zone":
 			// Empty until the pod has scheduled the server.
-			if value.Type == gjson.String && value.Str != "" {
-				edits = append(edits, edit{at, at + len(value.Raw), quote(v.zone)})
-			}
+			edits = renamed(edits, value, v.zone)
+		case "OS-EXT-SRV-ATTR:host", "OS-EXT-SRV-ATTR:hypervisor_hostname": // admins only
+			edits = renamed(edits, value, v.host)
 		case "metadata":
 			if strings.Contains(value.Raw, `"`+markKey+`"`) {
 				edits = append(edits, edit{at, at + len(value.Raw), withoutMark(value)})
@@ -99,6 +100,18 @@ func (v view) serverEdits(edits []edit, server gjson.Result) []edit {
 		return true
 	})
 	return edits
+}
+
+// renamed replaces a name. Null and empty stay: no host yet, no zone yet.
+func renamed(edits []edit, value gjson.Result, name func(string) string) []edit {
+	if value.Type != gjson.String || value.Str == "" {
+		return edits
+	}
+	ours := name(value.Str)
+	if ours == value.Str {
+		return edits
+	}
+	return append(edits, edit{value.Index, value.Index + len(value.Raw), quote(ours)})
 }
 
 // links rewrites every link of a body that is no server, such as flavors; nil if

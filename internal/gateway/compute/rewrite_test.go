@@ -6,7 +6,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var testView = view{base: "http://region/compute", zone: "az1"}
+var testView = view{base: "http://region/compute", zone: always("az1"), host: func(host string) string { return host + "@pod2" }}
+
+func always(name string) func(string) string { return func(string) string { return name } }
 
 func TestServerDocument(t *testing.T) {
 	t.Parallel()
@@ -33,6 +35,11 @@ func TestServerDocument(t *testing.T) {
 			in:   `{"server":{"name":"http://pod/servers/x","metadata":{"OS-EXT-AZ:availability_zone":"nova","links":"x"}}}`,
 			want: `{"server":{"name":"http://pod/servers/x","metadata":{"OS-EXT-AZ:availability_zone":"nova","links":"x"}}}`,
 		},
+		{
+			name: "hosts, for admins",
+			in:   `{"server":{"OS-EXT-SRV-ATTR:host":"n1","OS-EXT-SRV-ATTR:hypervisor_hostname":null,"OS-EXT-SRV-ATTR:hostname":"web"}}`,
+			want: `{"server":{"OS-EXT-SRV-ATTR:host":"n1@pod2","OS-EXT-SRV-ATTR:hypervisor_hostname":null,"OS-EXT-SRV-ATTR:hostname":"web"}}`,
+		},
 		{name: "another key", in: `{"other":{"links":[]}}`, want: `{"other":{"links":[]}}`},
 		{name: "not JSON", in: `<html>`, want: ""},
 		{name: "escapes", in: `{"server":{"name":"\"links\":[\u00e9","OS-EXT-AZ:availability_zone":"n\u00f6va"}}`, want: `{"server":{"name":"\"links\":[\u00e9","OS-EXT-AZ:availability_zone":"az1"}}`},
@@ -50,7 +57,7 @@ func TestServerDocument(t *testing.T) {
 
 func TestServerItem(t *testing.T) {
 	t.Parallel()
-	v := view{base: "http://region/compute", project: "p1", zone: "az2"}
+	v := view{base: "http://region/compute", project: "p1", zone: always("az2")}
 	in := ` {"id":"s1","links":[{"rel":"self","href":"http://h/v2.1/p1/servers/s1"}],"OS-EXT-AZ:availability_zone":"z","metadata":{"tricircle":"m"}}`
 	want := ` {"id":"s1","links":[{"rel":"self","href":"http://region/compute/v2.1/p1/servers/s1"}],"OS-EXT-AZ:availability_zone":"az2","metadata":{}}`
 	if diff := cmp.Diff(want, string(v.server([]byte(in)))); diff != "" {

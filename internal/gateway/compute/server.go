@@ -121,8 +121,11 @@ func (a *api) snapshot(ctx context.Context, by identity.Caller, r *gateway.Reque
 	return reply, nil
 }
 
-// unshelve may name a zone: it must hold the server's pod.
+// unshelve may name a zone, and for admins a host: they must hold the server's pod.
 func (a *api) unshelve(ctx context.Context, by identity.Caller, r *gateway.Request, podName string) (*gateway.Reply, error) {
+	if err := a.nameHost(ctx, by, r, podName, "unshelve.host"); err != nil {
+		return nil, err
+	}
 	body, err := r.Bytes()
 	if err != nil {
 		return nil, err

@@ -118,5 +118,9 @@ func after(r *gateway.Request, h http.Header) {
 
 // viewOf is how replies to the request must read when they come from the pod.
 func (a *api) viewOf(r *gateway.Request, pod string) view {
-	return view{base: r.PrefixURL(), project: r.URLProject(), zone: a.Fleet.ZoneOf(pod)}
+	return view{
+		base: r.PrefixURL(), project: r.URLProject(),
+		zone: func(zone string) string { return a.Fleet.ZoneName(pod, zone) },
+		host: func(host string) string { return a.Fleet.HostName(r.Context(), pod, host) },
+	}
 }
