@@ -58,10 +58,17 @@ RACE_BUT_SQLITE := '-gcflags=modernc.org/...=-d=checkptr=0' '-gcflags=modernc.or
 
 .PHONY: e2e
 e2e: build ## end-to-end tests on real OpenStack clouds (root; starts the testbed)
-	@.ci/need root
+	@.ci/need root tempest
 	testbed/up
 	TRICIRCLE_CONTRACT_CLOUDS=$(TRICIRCLE_TESTBED_DIR)/clouds.yaml go test -count 1 -timeout 15m ./internal/pod/podtest/contract/...
 	go test -tags e2e -count 1 -timeout 30m -v ./test/e2e/...
+
+.PHONY: tempest
+tempest: ## all of Tempest's Compute tests against a region of their own; makes docs/conformance.md
+	@.ci/need root tempest
+	testbed/up
+	go test -tags e2e -count 1 -timeout 60m -v -run '^TestTempest$$' ./test/e2e -tempest compute.txt \
+	  -tempest-out $(TRICIRCLE_TESTBED_DIR)/tempest -tempest-page $(CURDIR)/docs/conformance.md
 
 .PHONY: bench
 bench: ## benchmarks

@@ -91,6 +91,8 @@ networks:
       # The upper half, so that a demo may run in the same clouds.
       vlan: ["301:400"]
       flat: true
+    extern:
+      vlan: ["451:500"]
 `
 
 func (r *Region) configure() error {

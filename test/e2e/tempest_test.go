@@ -1,0 +1,32 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+var (
+	tempestList = flag.String("tempest", "smoke.txt", "which list of test/tempest TestTempest runs")
+	tempestPage = flag.String("tempest-page", "", "where TestTempest writes docs/conformance.md")
+	tempestOut  = flag.String("tempest-out", "", "where TestTempest leaves its files")
+)
+
+// TestTempest runs OpenStack's own tests of the Compute API against the region:
+// those of the list must pass, but for the known ones, which must not.
+func TestTempest(t *testing.T) {
+	args := []string{"--region", region.Name, "--list", "../tempest/" + *tempestList, "--known", "../tempest/known.txt"}
+	for option, value := range map[string]string{"--page": *tempestPage, "--out": *tempestOut} {
+		if value != "" {
+			args = append(args, option, value)
+		}
+	}
+	cmd := exec.CommandContext(live(t), "../tempest/run", args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		t.Errorf("tempest: %v", err)
+	}
+}
