@@ -188,6 +188,11 @@ func updateNetwork(ctx context.Context, tx *Tx, f topology.Fabric, before topolo
 			return err
 		}
 	}
+	if before.External && !n.External {
+		if err := checkNotExternal(ctx, tx, n.ID); err != nil {
+			return err
+		}
+	}
 	n.IsDefault = n.IsDefault && n.External
 	n.UpdatedAt, n.Revision = tx.now(), before.Revision+1
 	_, err := tx.Exec(ctx, `
@@ -216,6 +221,17 @@ func checkDefault(ctx context.Context, tx *Tx, n *topology.Network) error {
 		return err
 	}
 	return fault.New(fault.Conflict, "DefaultExternalNetworkExists", "A default external network already exists: %s.", others[0])
+}
+
+// checkNotExternal refuses to close a way out that routers use.
+func checkNotExternal(ctx context.Context, tx *Tx, id string) error {
+	var used int
+	err := tx.QueryRow(ctx, `SELECT count(*) FROM routers WHERE gateway_network = ?`, id).Scan(&used)
+	if err != nil || used == 0 {
+		return err
+	}
+	return fault.New(fault.Conflict, "ExternalNetworkInUse", "External network %s cannot be updated to be made non-external, "+
+		"since it has existing gateway ports.", id)
 }
 
 // checkUnshare refuses to hide a network from others who use it.

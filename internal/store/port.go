@@ -280,6 +280,9 @@ func deletePort(ctx context.Context, tx *Tx, id string) error {
 	if err := portLeavesTx(ctx, tx, id); err != nil {
 		return err
 	}
+	if err := releaseFloatingIPs(ctx, tx, id); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `DELETE FROM ports WHERE id = ?`, id); err != nil {
 		return err
 	}

@@ -168,9 +168,26 @@ func (s *Store) UpdateSubnet(ctx context.Context, id string, change func(*topolo
 		if err := n.CheckUpdate(&before); err != nil {
 			return err
 		}
+		if n.GatewayIP != before.GatewayIP {
+			if err := checkGatewayFree(ctx, tx, &before); err != nil {
+				return err
+			}
+		}
 		return updateSubnet(ctx, tx, &n)
 	})
 	return n, err
+}
+
+// checkGatewayFree refuses to move the gateway's address from under a router.
+func checkGatewayFree(ctx context.Context, tx *Tx, n *topology.Subnet) error {
+	used, err := list(ctx, tx, scanString, `
+		SELECT p.id FROM ports p
+		JOIN addresses a ON a.port_id = p.id
+		WHERE a.subnet_id = ? AND a.address = ? AND p.device_owner = ?`, n.ID, asAddr(n.GatewayIP), topology.OwnerRouterInterface)
+	if err != nil || len(used) == 0 {
+		return err
+	}
+	return fault.New(fault.Conflict, "GatewayIpInUse", "Current gateway ip %s already in use by port %s. Unable to update.", n.GatewayIP, used[0])
 }
 
 func updateSubnet(ctx context.Context, tx *Tx, n *topology.Subnet) error {

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/tricircle/tricircle/internal/fault"
@@ -228,6 +229,9 @@ func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values)
 			return nil, err
 		}
 		setPort(spec, v)
+		if err := a.checkDevice(ctx, by, spec.DeviceID); err != nil {
+			return nil, err
+		}
 		if err := a.checkSubnets(ctx, by, spec); err != nil {
 			return nil, err
 		}
@@ -263,6 +267,22 @@ func setPort(spec *topology.PortSpec, v values) {
 	if security, sent := v["port_security_enabled"].(bool); sent {
 		spec.WantSecurity = &security
 	}
+}
+
+// checkDevice keeps a port from passing for an interface of somebody else's router.
+func (a *api) checkDevice(ctx context.Context, by identity.Caller, id string) error {
+	if id == "" || by.IsAdmin() {
+		return nil
+	}
+	r, err := a.Store.FindRouter(ctx, id)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil
+	case err == nil && !mine(by, r.ProjectID):
+		return fault.New(fault.Conflict, "DeviceIDNotOwnedByTenant",
+			"The following device_id %s is not owned by your tenant or matches another tenants router.", id)
+	}
+	return err
 }
 
 // checkSubnets hides the subnets that the caller does not see. Those that he sees
@@ -316,6 +336,9 @@ func (a *api) updatePort(ctx context.Context, by identity.Caller, old *topology.
 	}
 	spec := topology.PortSpec{Port: *old}
 	setPort(&spec, v)
+	if err := a.checkDevice(ctx, by, spec.DeviceID); err != nil {
+		return topology.Port{}, err
+	}
 	if err := a.checkSubnets(ctx, by, &spec); err != nil {
 		return topology.Port{}, err
 	}
@@ -331,6 +354,9 @@ func (a *api) updatePort(ctx context.Context, by identity.Caller, old *topology.
 	})
 }
 
+// serving are ports that go with what they serve, never by themselves.
+var serving = []string{topology.OwnerRouterInterface, topology.OwnerRouterGateway, topology.OwnerFloatingIP}
+
 // deletePort also takes the port from a server that has it: Nova detaches it.
 // The pods' own DHCP ports go with their network.
 func (a *api) deletePort(ctx context.Context, _ identity.Caller, old *topology.Port, match revision) error {
@@ -338,6 +364,10 @@ func (a *api) deletePort(ctx context.Context, _ identity.Caller, old *topology.P
 		if p.Pod != "" {
 			return fault.New(fault.Conflict, "ServicePortInUse",
 				"Port %s cannot be deleted directly via the port API: it serves DHCP in pod %s.", p.ID, p.Pod)
+		}
+		if p.DeviceID != "" && slices.Contains(serving, p.DeviceOwner) {
+			return fault.New(fault.Conflict, "ServicePortInUse",
+				"Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner)
 		}
 		return check(match, p.Revision)
 	})

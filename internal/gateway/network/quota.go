@@ -10,7 +10,7 @@ import (
 )
 
 // What Neutron would count. Nothing is limited here yet: -1.
-var counted = []string{"network", "subnet", "port", "security_group", "security_group_rule"}
+var counted = []string{"network", "subnet", "port", "security_group", "security_group_rule", "router", "floatingip"}
 
 func (a *api) quotas() []gateway.Route {
 	one := "/quotas/{project}"

@@ -274,7 +274,6 @@ func TestBadRequests(t *testing.T) {
 			400, "SecurityGroupInvalidPortRange", "For TCP/UDP protocols, port_range_min must be <= port_range_max"},
 		{"alice", "PUT", "/quotas/project-alice", `{"quota":{"port":5}}`, 403, "PolicyNotAuthorized", "rule:update_quota is disallowed by policy"},
 		{"alice", "GET", "/quotas/project-bob", "", 403, "PolicyNotAuthorized", "rule:get_quota is disallowed by policy"},
-		{"alice", "GET", "/routers", "", 404, "HTTPNotFound", "The resource could not be found."},
 		{"alice", "GET", "/agents/x/dhcp-networks", "", 404, "HTTPNotFound", "The resource could not be found."},
 		{"unscoped", "GET", "/ports", "", 403, "PolicyNotAuthorized", "Policy doesn't allow get_port to be performed."},
 	}
@@ -475,7 +474,7 @@ func TestDocuments(t *testing.T) {
 		t.Errorf("versions = %d %s", w.Code, got)
 	}
 	for path, want := range map[string]int{
-		"": 200, "/": 200, "/extensions": 200, "/extensions/provider": 200, "/extensions/router": 404, "/subnetpools": 200,
+		"": 200, "/": 200, "/extensions": 200, "/extensions/provider": 200, "/extensions/dvr": 404, "/subnetpools": 200,
 		"/subnetpools/x": 404, "/quotas/project-alice": 200, "/quotas/project-alice/default": 200, "/quotas": 403, "/availability_zones?name=az1": 200,
 	} {
 		if status, reply := r.do("alice", "GET", path, ""); status != want {

@@ -1,0 +1,156 @@
+package network
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+var floatingIPAttributes = standard(
+	attribute{name: "floating_network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
+	attribute{name: "floating_ip_address", read: readIP, post: true, guard: onlyAdmin, filter: filterIP, sort: true},
+	attribute{name: "subnet_id", read: orNothing(readUUID), post: true, see: nobody},
+	attribute{name: "port_id", read: orNothing(readUUID), post: true, put: true, filter: asIs, sort: true},
+	attribute{name: "fixed_ip_address", read: readIP, post: true, put: true, filter: filterIP, sort: true},
+	attribute{name: "router_id", filter: asIs, sort: true},
+	attribute{name: "status", filter: asIs, sort: true},
+	attribute{name: "port_details"},
+)
+
+// orNothing reads null as an empty string.
+func orNothing(read reader) reader {
+	return func(name string, v any) (any, error) {
+		if v == nil {
+			return "", nil
+		}
+		return read(name, v)
+	}
+}
+
+func (a *api) floatingIPs() *resource[topology.FloatingIP] {
+	owns := func(_ context.Context, by identity.Caller, f *topology.FloatingIP) (bool, error) {
+		return mine(by, f.ProjectID), nil
+	}
+	return &resource[topology.FloatingIP]{
+		one: "floatingip", many: "floatingips", attributes: floatingIPAttributes, missing: topology.NoFloatingIP,
+		list: a.Store.ListFloatingIPs, find: a.Store.FindFloatingIP, sees: owns,
+		owns: func(ctx context.Context, by identity.Caller, f *topology.FloatingIP, _ string) (bool, error) {
+			return owns(ctx, by, f)
+		},
+		view: a.viewFloatingIPs, create: a.createFloatingIPs, update: a.updateFloatingIP,
+		remove: func(ctx context.Context, _ identity.Caller, old *topology.FloatingIP, match revision) error {
+			return a.Store.DeleteFloatingIP(ctx, old.ID, func(f *topology.FloatingIP) error { return check(match, f.Revision) })
+		},
+	}
+}
+
+func (a *api) createFloatingIPs(ctx context.Context, by identity.Caller, all []values) ([]topology.FloatingIP, error) {
+	specs := make([]store.FloatingIPSpec, len(all))
+	for i, v := range all {
+		if err := authorise(floatingIPAttributes, "create_floatingip", v, standing{admin: by.IsAdmin()}); err != nil {
+			return nil, err
+		}
+		spec := &specs[i]
+		set(v, "project_id", &spec.ProjectID)
+		set(v, "description", &spec.Description)
+		set(v, "floating_network_id", &spec.NetworkID)
+		set(v, "floating_ip_address", &spec.Address)
+		set(v, "subnet_id", &spec.SubnetID)
+		err := a.onNetwork(ctx, by, spec.NetworkID, func(*topology.Network) error { return nil })
+		if err != nil {
+			return nil, err
+		}
+		if _, err := a.setServed(ctx, by, &spec.FloatingIP, v); err != nil {
+			return nil, err
+		}
+	}
+	return a.Store.CreateFloatingIPs(ctx, specs)
+}
+
+// setServed takes over which address the floating IP shall serve; false if the
+// client left that as it is.
+func (a *api) setServed(ctx context.Context, by identity.Caller, f *topology.FloatingIP, v values) (bool, error) {
+	port, sent := v["port_id"].(string)
+	fixed, _ := v["fixed_ip_address"].(netip.Addr)
+	if fixed.IsValid() && port == "" {
+		return false, topology.BadFloatingIP("fixed_ip_address cannot be specified without a port_id")
+	}
+	if !sent {
+		return false, nil
+	}
+	f.PortID, f.FixedAddress = port, fixed
+	if port == "" {
+		return true, nil
+	}
+	p, err := a.Store.FindPort(ctx, port)
+	if err != nil {
+		return false, err
+	}
+	if !mine(by, p.ProjectID) {
+		return false, topology.NoPort(port)
+	}
+	if p.ProjectID != f.ProjectID && !by.IsAdmin() {
+		return false, topology.BadFloatingIP("Cannot process floating IP association with Port %s, since that port is owned by a different tenant", port)
+	}
+	return true, nil
+}
+
+func (a *api) updateFloatingIP(ctx context.Context, by identity.Caller, old *topology.FloatingIP, v values, match revision) (topology.FloatingIP, error) {
+	wanted := *old
+	serves, err := a.setServed(ctx, by, &wanted, v)
+	if err != nil {
+		return wanted, err
+	}
+	return a.Store.UpdateFloatingIP(ctx, old.ID, func(f *topology.FloatingIP) (bool, error) {
+		set(v, "description", &f.Description)
+		if serves {
+			f.PortID, f.FixedAddress = wanted.PortID, wanted.FixedAddress
+		}
+		return serves, check(match, f.Revision)
+	})
+}
+
+func (a *api) viewFloatingIPs(ctx context.Context, _ identity.Caller, all []topology.FloatingIP) ([]map[string]any, error) {
+	ports, err := a.portsServed(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]map[string]any, len(all))
+	for i, f := range all {
+		m := owned(f.ID, f.ProjectID, f.Description, f.CreatedAt, f.UpdatedAt, f.Revision)
+		m["floating_network_id"], m["floating_ip_address"], m["status"] = f.NetworkID, f.Address, topology.StatusDown
+		m["port_id"], m["router_id"], m["fixed_ip_address"], m["port_details"] = orNull(f.PortID), orNull(f.RouterID), nil, nil
+		if f.FixedAddress.IsValid() {
+			m["fixed_ip_address"] = f.FixedAddress
+		}
+		if p, ok := ports[f.PortID]; ok {
+			m["port_details"] = map[string]any{
+				"name": p.Name, "network_id": p.NetworkID, "mac_address": p.MACAddress, "admin_state_up": p.AdminStateUp,
+				"status": p.Status, "device_id": p.DeviceID, "device_owner": p.DeviceOwner,
+			}
+		}
+		shown[i] = m
+	}
+	return shown, nil
+}
+
+func (a *api) portsServed(ctx context.Context, all []topology.FloatingIP) (map[string]topology.Port, error) {
+	var ids []string
+	for _, f := range all {
+		if f.PortID != "" {
+			ids = append(ids, f.PortID)
+		}
+	}
+	served := map[string]topology.Port{}
+	if len(ids) == 0 {
+		return served, nil
+	}
+	ports, err := a.Store.ListPorts(ctx, store.Query{Filters: map[string][]string{"id": ids}})
+	for _, p := range ports {
+		served[p.ID] = p
+	}
+	return served, err
+}

@@ -1,0 +1,217 @@
+package network
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+var routerAttributes = standard(
+	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
+	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
+	attribute{name: "status", filter: asIs, sort: true},
+	attribute{name: "external_gateway_info", read: readGateway, post: true, put: true, guard: guardGateway},
+	attribute{name: "routes", read: readRoutes, put: true},
+)
+
+// readGateway turns the object into what is wanted; null and {} are no gateway.
+func readGateway(name string, v any) (any, error) {
+	var want topology.WantGateway
+	if v == nil {
+		return want, nil
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, unfit(name, "'%s' is not a dictionary", python(v))
+	}
+	if len(m) == 0 {
+		return want, nil
+	}
+	for key := range m {
+		if !slices.Contains([]string{"network_id", "enable_snat", "external_fixed_ips"}, key) {
+			return nil, badRequest("Unexpected keys supplied: %s", key)
+		}
+	}
+	id, err := readUUID("network_id", m["network_id"])
+	if err != nil {
+		return nil, err
+	}
+	want.NetworkID = id.(string)
+	if snat, given := m["enable_snat"]; given && snat != nil {
+		on, err := readFlag("enable_snat", snat)
+		if err != nil {
+			return nil, err
+		}
+		set(values{"on": on}, "on", newFlag(&want))
+	}
+	if ips, given := m["external_fixed_ips"]; given && ips != nil {
+		fixed, err := readFixedIPs("external_fixed_ips", ips)
+		if err != nil {
+			return nil, err
+		}
+		want.WantIPs = fixed.([]topology.WantIP)
+	}
+	return want, nil
+}
+
+func newFlag(want *topology.WantGateway) *bool {
+	want.SNAT = new(bool)
+	return want.SNAT
+}
+
+// guardGateway: which address a gateway has, and whether it translates, are the
+// operator's to say.
+func guardGateway(v any) (setter, []string) {
+	want := v.(topology.WantGateway)
+	if want.NetworkID == "" {
+		return anySetter, nil
+	}
+	who, parts := anySetter, []string{"network_id"}
+	if want.SNAT != nil {
+		who, parts = adminOnly, append(parts, "enable_snat")
+	}
+	if want.WantIPs != nil {
+		who, parts = adminOnly, append(parts, "external_fixed_ips")
+	}
+	return who, parts
+}
+
+func (a *api) routers() *resource[topology.Router] {
+	owns := func(_ context.Context, by identity.Caller, r *topology.Router) (bool, error) {
+		return mine(by, r.ProjectID), nil
+	}
+	return &resource[topology.Router]{
+		one: "router", many: "routers", attributes: routerAttributes, missing: topology.NoRouter,
+		list: a.Store.ListRouters, find: a.Store.FindRouter, sees: owns,
+		owns: func(ctx context.Context, by identity.Caller, r *topology.Router, _ string) (bool, error) {
+			return owns(ctx, by, r)
+		},
+		view: viewRouters, create: a.createRouters, update: a.updateRouter,
+		remove: func(ctx context.Context, _ identity.Caller, old *topology.Router, match revision) error {
+			return a.Store.DeleteRouter(ctx, old.ID, func(r *topology.Router) error { return check(match, r.Revision) })
+		},
+	}
+}
+
+// routerRoutes are what is done with a router besides.
+func (a *api) routerRoutes() []gateway.Route {
+	line := func(act string, h gateway.Handler) gateway.Route {
+		return gateway.Route{Method: http.MethodPut, Pattern: "/routers/{id}/" + act, Strategy: gateway.Central, Policy: act, Handle: h}
+	}
+	return []gateway.Route{
+		line("add_router_interface", a.addInterface), line("remove_router_interface", a.removeInterface),
+		line("add_extraroutes", a.changeRoutes(addRoutes)), line("remove_extraroutes", a.changeRoutes(removeRoutes)),
+	}
+}
+
+func (a *api) createRouters(ctx context.Context, by identity.Caller, all []values) ([]topology.Router, error) {
+	specs := make([]store.RouterSpec, len(all))
+	for i, v := range all {
+		if err := authorise(routerAttributes, "create_router", v, standing{admin: by.IsAdmin()}); err != nil {
+			return nil, err
+		}
+		set(v, "project_id", &specs[i].ProjectID)
+		if err := a.setRouter(ctx, by, &specs[i], v); err != nil {
+			return nil, err
+		}
+	}
+	return a.Store.CreateRouters(ctx, specs)
+}
+
+// setRouter takes over what may also be changed later.
+func (a *api) setRouter(ctx context.Context, by identity.Caller, spec *store.RouterSpec, v values) error {
+	set(v, "name", &spec.Name)
+	set(v, "description", &spec.Description)
+	set(v, "admin_state_up", &spec.AdminStateUp)
+	set(v, "routes", &spec.Routes)
+	want, sent := v["external_gateway_info"].(topology.WantGateway)
+	if !sent {
+		return nil
+	}
+	spec.WantGateway = &want
+	if want.NetworkID == "" {
+		return nil
+	}
+	return a.onNetwork(ctx, by, want.NetworkID, func(*topology.Network) error { return nil })
+}
+
+func (a *api) updateRouter(ctx context.Context, by identity.Caller, old *topology.Router, v values, match revision) (topology.Router, error) {
+	if err := authorise(routerAttributes, "update_router", v, standing{admin: by.IsAdmin()}); err != nil {
+		return topology.Router{}, err
+	}
+	var asked store.RouterSpec // so that no other resource is looked up in the transaction
+	if err := a.setRouter(ctx, by, &asked, v); err != nil {
+		return topology.Router{}, err
+	}
+	return a.Store.UpdateRouter(ctx, old.ID, func(spec *store.RouterSpec) error {
+		if err := check(match, spec.Revision); err != nil {
+			return err
+		}
+		set(v, "name", &spec.Name)
+		set(v, "description", &spec.Description)
+		set(v, "admin_state_up", &spec.AdminStateUp)
+		set(v, "routes", &spec.Routes)
+		spec.WantGateway = asked.WantGateway
+		return nil
+	})
+}
+
+func viewRouters(_ context.Context, _ identity.Caller, all []topology.Router) ([]map[string]any, error) {
+	shown := make([]map[string]any, len(all))
+	for i, r := range all {
+		m := owned(r.ID, r.ProjectID, r.Description, r.CreatedAt, r.UpdatedAt, r.Revision)
+		m["name"], m["admin_state_up"], m["status"], m["routes"] = r.Name, r.AdminStateUp, topology.StatusActive, r.Routes
+		m["external_gateway_info"] = nil
+		if g := r.Gateway; g != nil {
+			m["external_gateway_info"] = map[string]any{"network_id": g.NetworkID, "external_fixed_ips": g.FixedIPs, "enable_snat": g.EnableSNAT}
+		}
+		shown[i] = m
+	}
+	return shown, nil
+}
+
+// changeRoutes adds or removes routes; two clients who do so at once do not lose
+// each other's.
+func (a *api) changeRoutes(change func(has, named []topology.HostRoute) []topology.HostRoute) gateway.Handler {
+	return func(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+		routers := a.routers()
+		f, err := decode(r, "router", "routers", false)
+		if err != nil {
+			return nil, err
+		}
+		named, err := readRoutes("routes", f.items[0]["routes"])
+		if err != nil {
+			return nil, err
+		}
+		old, match, err := routers.toChange(ctx, by, r)
+		if err != nil {
+			return nil, err
+		}
+		made, err := a.Store.UpdateRouter(ctx, old.ID, func(spec *store.RouterSpec) error {
+			spec.Routes = change(spec.Routes, named.([]topology.HostRoute))
+			return check(match, spec.Revision)
+		})
+		if err != nil {
+			return nil, err
+		}
+		return routers.reply(ctx, by, http.StatusOK, made, nil)
+	}
+}
+
+func addRoutes(has, named []topology.HostRoute) []topology.HostRoute {
+	for _, r := range named {
+		if !slices.Contains(has, r) {
+			has = append(has, r)
+		}
+	}
+	return has
+}
+
+func removeRoutes(has, named []topology.HostRoute) []topology.HostRoute {
+	return slices.DeleteFunc(has, func(r topology.HostRoute) bool { return slices.Contains(named, r) })
+}

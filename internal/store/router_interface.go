@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+// Interface is a router's place on a subnet, as Neutron tells it.
+type Interface struct {
+	Router    topology.Router
+	PortID    string
+	NetworkID string
+	SubnetIDs []string
+}
+
+// AddSubnetInterface puts the router onto the subnet, at its gateway address.
+func (s *Store) AddSubnetInterface(ctx context.Context, routerID, subnetID string) (i Interface, err error) {
+	err = s.write(ctx, func(tx *Tx) error {
+		r, has, ports, err := routerAt(ctx, tx, routerID)
+		if err != nil {
+			return err
+		}
+		sub, err := byID(ctx, tx, subnetShape, subnetID, scanSubnet, "")
+		if err != nil {
+			return err
+		}
+		if !sub.GatewayIP.IsValid() {
+			return topology.BadRouter("Subnet for router interface must have a gateway IP")
+		}
+		if err := topology.CheckInterface(has, []topology.Subnet{sub}); err != nil {
+			return err
+		}
+		p, err := portOnSubnet(ctx, tx, &r, &sub, ports)
+		if err != nil {
+			return err
+		}
+		i = Interface{r, p.ID, sub.NetworkID, []string{sub.ID}}
+		return saveRouter(ctx, tx, &r)
+	})
+	return i, err
+}
+
+// routerAt is the router, locked, with the subnets where it is and its ports.
+func routerAt(ctx context.Context, tx *Tx, id string) (r topology.Router, has []topology.Subnet, ports []topology.Port, err error) {
+	if r, err = findRouter(ctx, tx, id, tx.forUpdate()); err != nil {
+		return r, nil, nil, err
+	}
+	if ports, err = routerPorts(ctx, tx, id); err != nil {
+		return r, nil, nil, err
+	}
+	has, _, err = reached(ctx, tx, ports)
+	return r, has, ports, err
+}
+
+// portOnSubnet is the interface's port. IPv6 prefixes of one network share a port,
+// as in Neutron: they are announced by one source.
+func portOnSubnet(ctx context.Context, tx *Tx, r *topology.Router, sub *topology.Subnet, ports []topology.Port) (topology.Port, error) {
+	at := topology.WantIP{SubnetID: sub.ID, Address: sub.GatewayIP}
+	if sub.IPVersion == 6 {
+		for _, p := range ports {
+			if p.NetworkID == sub.NetworkID && p.DeviceOwner == topology.OwnerRouterInterface && p.FixedIPs[0].Address.Is6() {
+				want := []topology.WantIP{at}
+				for _, ip := range p.FixedIPs {
+					want = append(want, topology.WantIP{SubnetID: ip.SubnetID, Address: ip.Address})
+				}
+				return updatePort(ctx, tx, p, topology.PortSpec{Port: p, WantIPs: want})
+			}
+		}
+	}
+	ground, err := loadGround(ctx, tx, sub.NetworkID)
+	if err != nil {
+		return topology.Port{}, err
+	}
+	spec := topology.PortSpec{WantIPs: []topology.WantIP{at}, WantGroups: []string{}}
+	spec.NetworkID, spec.ProjectID, spec.AdminStateUp = sub.NetworkID, r.ProjectID, true
+	spec.DeviceID, spec.DeviceOwner = r.ID, topology.OwnerRouterInterface
+	return createPort(ctx, tx, ground, spec)
+}
+
+// AddPortInterface makes a port that serves nothing yet an interface of the router.
+func (s *Store) AddPortInterface(ctx context.Context, routerID, portID string) (i Interface, err error) {
+	err = s.write(ctx, func(tx *Tx) error {
+		r, has, _, err := routerAt(ctx, tx, routerID)
+		if err != nil {
+			return err
+		}
+		p, err := findPort(ctx, tx, portID, tx.forChange())
+		if err != nil {
+			return err
+		}
+		if p.DeviceID != "" {
+			return fault.New(fault.Conflict, "PortInUse", "Unable to complete operation on port %s for network %s. "+
+				"Port already has an attached device %s.", p.ID, p.NetworkID, p.DeviceID)
+		}
+		added, _, err := reached(ctx, tx, []topology.Port{p})
+		if err != nil {
+			return err
+		}
+		if err := checkPortInterface(added); err != nil {
+			return err
+		}
+		if err := topology.CheckInterface(has, added); err != nil {
+			return err
+		}
+		i = Interface{r, p.ID, p.NetworkID, subnetIDs(p)}
+		if err := attachPortsTx(ctx, tx, []string{p.ID}, r.ID, topology.OwnerRouterInterface); err != nil {
+			return err
+		}
+		return saveRouter(ctx, tx, &r)
+	})
+	return i, err
+}
+
+func checkPortInterface(subnets []topology.Subnet) error {
+	fours := 0
+	for _, s := range subnets {
+		if s.IPVersion == 4 {
+			fours++
+		}
+	}
+	switch {
+	case len(subnets) == 0:
+		return topology.BadRouter("Router port must have at least one fixed IP")
+	case fours > 1:
+		return topology.BadRouter("Cannot have multiple IPv4 subnets on router port")
+	}
+	return nil
+}
+
+func subnetIDs(p topology.Port) []string {
+	ids := make([]string, len(p.FixedIPs))
+	for i, ip := range p.FixedIPs {
+		ids[i] = ip.SubnetID
+	}
+	return ids
+}
+
+// RemoveInterface takes the router off a port or a subnet; an empty one is any.
+// Routes and floating IPs that lead through it keep it.
+func (s *Store) RemoveInterface(ctx context.Context, routerID, portID, subnetID string) (i Interface, err error) {
+	err = s.write(ctx, func(tx *Tx) error {
+		r, _, ports, err := routerAt(ctx, tx, routerID)
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(ports, func(p topology.Port) bool {
+			return p.DeviceOwner == topology.OwnerRouterInterface && (portID == "" || p.ID == portID) &&
+				(subnetID == "" || slices.Contains(subnetIDs(p), subnetID))
+		})
+		if at < 0 {
+			return noInterface(routerID, portID, subnetID)
+		}
+		p := ports[at]
+		i = Interface{r, p.ID, p.NetworkID, subnetIDs(p)}
+		if portID == "" {
+			i.SubnetIDs = []string{subnetID}
+		}
+		for _, id := range i.SubnetIDs {
+			if err := checkUnused(ctx, tx, &r, id); err != nil {
+				return err
+			}
+		}
+		if err := leaveSubnets(ctx, tx, p, i.SubnetIDs); err != nil {
+			return err
+		}
+		return saveRouter(ctx, tx, &r)
+	})
+	return i, err
+}
+
+func noInterface(routerID, portID, subnetID string) error {
+	if portID != "" {
+		return fault.New(fault.NotFound, "RouterInterfaceNotFound", "Router %s does not have an interface with id %s", routerID, portID)
+	}
+	return fault.New(fault.NotFound, "RouterInterfaceNotFoundForSubnet", "Router %s has no interface on subnet %s", routerID, subnetID)
+}
+
+func checkUnused(ctx context.Context, tx *Tx, r *topology.Router, subnetID string) error {
+	sub, err := byID(ctx, tx, subnetShape, subnetID, scanSubnet, "")
+	if err != nil {
+		return err
+	}
+	said := "Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more "
+	if r.Needs(sub.CIDR) {
+		return fault.New(fault.Conflict, "RouterInterfaceInUseByRoute", said+"routes.", subnetID, r.ID)
+	}
+	var used int
+	err = tx.QueryRow(ctx, `
+		SELECT count(*) FROM floating_ips f
+		JOIN addresses a ON a.port_id = f.port_id AND a.address = f.fixed_address
+		WHERE f.router_id = ? AND a.subnet_id = ?`, r.ID, subnetID).Scan(&used)
+	if err == nil && used > 0 {
+		err = fault.New(fault.Conflict, "RouterInterfaceInUseByFloatingIP", said+"floating IPs.", subnetID, r.ID)
+	}
+	return err
+}
+
+// leaveSubnets takes the subnets off the interface's port, which goes with the last.
+func leaveSubnets(ctx context.Context, tx *Tx, p topology.Port, gone []string) error {
+	want := []topology.WantIP{}
+	for _, ip := range p.FixedIPs {
+		if !slices.Contains(gone, ip.SubnetID) {
+			want = append(want, topology.WantIP{SubnetID: ip.SubnetID, Address: ip.Address})
+		}
+	}
+	if len(want) == 0 {
+		return deletePort(ctx, tx, p.ID)
+	}
+	_, err := updatePort(ctx, tx, p, topology.PortSpec{Port: p, WantIPs: want})
+	return err
+}
