@@ -42,6 +42,9 @@ type Fleet struct {
 	log         *slog.Logger
 	seen        *sightings
 	hosts       hostNames
+	capacity    *capacities
+	sizes       *sizes
+	full        *fullness
 
 	mu      sync.Mutex
 	epoch   int // bumped by Changed: a list read before it is not kept
@@ -76,6 +79,8 @@ func New(o Options) *Fleet {
 	return &Fleet{
 		store: o.Store, own: o.Own, credentials: credentials, client: o.Client, now: now, log: log,
 		seen: newSightings(now), clients: map[string]held{},
+		capacity: &capacities{now: now, of: map[string]reading{}}, sizes: &sizes{now: now, of: map[string]sized{}},
+		full: &fullness{now: now, of: map[fullKey]fullFor{}},
 	}
 }
 

@@ -3,7 +3,6 @@ package fleet
 import (
 	"cmp"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strings"
 
@@ -12,23 +11,29 @@ import (
 
 // Need is what a new server asks of its pod.
 type Need struct {
-	ProjectID string
-	Zone      string // the region's name for it; empty: any
-	ImageID   string
-	FlavorID  string
-	Volumes   []string
+	ProjectID string   `json:"project_id"`
+	Zone      string   `json:"zone,omitempty"` // the region's name for it; empty: any
+	ImageID   string   `json:"image,omitempty"`
+	FlavorID  string   `json:"flavor,omitempty"`
+	Volumes   []string `json:"volumes,omitempty"`
+	// Diskless servers boot from a volume and take no disk of their host.
+	Diskless bool `json:"diskless,omitempty"`
 	// PodOnly names the one pod that will do, because something that the request
 	// names lives there; Why says what ("port 4f… is on a local network of it").
-	PodOnly string
-	Why     string
+	PodOnly string `json:"pod_only,omitempty"`
+	Why     string `json:"why,omitempty"`
 	// NetworkPods holds, for each network that cannot be in every pod, where it can be.
-	NetworkPods []Confined
+	NetworkPods []Confined `json:"network_pods,omitempty"`
+	// Refused are the pods that have refused this very request.
+	Refused []Refusal `json:"-"`
+	// Used counts the request's servers per pod, when they are to be apart.
+	Used map[string]int `json:"-"`
 }
 
 // Confined is a network that only some pods can carry.
 type Confined struct {
-	Network string
-	Pods    []string
+	Network string   `json:"network"`
+	Pods    []string `json:"pods"`
 }
 
 // Candidate is a pod and what is known of it with regard to one Need. A fact that
@@ -37,11 +42,15 @@ type Candidate struct {
 	Pod      string
 	Zone     string
 	Cordoned bool
+	Asked    bool   // the pod itself has told what follows
 	Away     string // why nobody answers there; empty: it answers
 	Bound    bool   // the project uses it already in this zone
 	NoImage  bool
 	NoFlavor bool
 	NoVolume []string // the volumes wanted that are not there
+	Full     string   // why it is believed to have no room for the project
+	Capacity *Capacity
+	Size     *Size // of the flavor
 }
 
 // Refusal says why a pod was passed over.
@@ -53,148 +62,68 @@ type Refusal struct {
 	Later bool
 }
 
-// filter says why the pod will not do, or nothing.
-type filter struct {
-	later  bool
-	refuse func(c Candidate, n Need) string
+// Verdict is what placement makes of one pod.
+type Verdict struct {
+	Pod  string `json:"pod"`
+	Zone string `json:"zone"`
+	// Rank counts the pods that will do, the best is 1; 0: the pod was passed over.
+	Rank    int       `json:"rank,omitempty"`
+	Reason  string    `json:"reason,omitempty"` // why it was passed over
+	Later   bool      `json:"later,omitempty"`  // and may do later
+	Asked   bool      `json:"asked"`            // the pod was asked; else only what was known counted
+	Weights []Weighed `json:"weights,omitempty"`
 }
 
-// filters are asked in this order; the first refusal is the one reported. What
-// the request asks for comes before the state of the pod, so that a wrong
-// request is called wrong even while a pod is cordoned.
-var filters = []filter{
-	{later: false, refuse: otherPod},
-	{later: false, refuse: networkElsewhere},
-	{later: true, refuse: away},
-	{later: false, refuse: imageMissing},
-	{later: false, refuse: flavorMissing},
-	{later: false, refuse: volumeElsewhere},
-	{later: true, refuse: cordoned},
+// Decision is the outcome of placement, with its reasons: first the pods that
+// will do, the best first, then those passed over, by name.
+type Decision struct {
+	Pod      string    `json:"pod,omitempty"`
+	Verdicts []Verdict `json:"verdicts"`
 }
 
-func otherPod(c Candidate, n Need) string {
-	if n.PodOnly == "" || n.PodOnly == c.Pod {
-		return ""
-	}
-	why := n.Why
-	if why == "" {
-		why = "something the request names lives there"
-	}
-	return fmt.Sprintf("the server must be in pod %s: %s", n.PodOnly, why)
-}
-
-func networkElsewhere(c Candidate, n Need) string {
-	for _, net := range n.NetworkPods {
-		if !slices.Contains(net.Pods, c.Pod) {
-			return fmt.Sprintf("network %s cannot be there, only in %s", net.Network, orNone(net.Pods))
+// Refusals are the pods that were passed over.
+func (d Decision) Refusals() []Refusal {
+	var all []Refusal
+	for _, v := range d.Verdicts {
+		if v.Rank == 0 {
+			all = append(all, Refusal{v.Pod, v.Reason, v.Later})
 		}
 	}
-	return ""
+	return all
 }
 
-func orNone(pods []string) string {
-	if len(pods) == 0 {
-		return "no pod"
-	}
-	return "pod " + strings.Join(pods, ", ")
-}
-
-func away(c Candidate, _ Need) string {
-	if c.Away == "" {
-		return ""
-	}
-	return "it is away: " + c.Away
-}
-
-func imageMissing(c Candidate, n Need) string {
-	if !c.NoImage {
-		return ""
-	}
-	return fmt.Sprintf("it does not have image %s", n.ImageID)
-}
-
-func flavorMissing(c Candidate, n Need) string {
-	if !c.NoFlavor {
-		return ""
-	}
-	return fmt.Sprintf("it does not have flavor %s", n.FlavorID)
-}
-
-func volumeElsewhere(c Candidate, _ Need) string {
-	if len(c.NoVolume) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("it does not have volume %s", strings.Join(c.NoVolume, ", "))
-}
-
-func cordoned(c Candidate, _ Need) string {
-	if !c.Cordoned {
-		return ""
-	}
-	return "it is cordoned"
-}
-
-// Place chooses the pod for the need. It is pure: the same facts give the same
-// pod in every replica. The refusals name every pod of the zone that was passed
-// over by a filter; err tells the caller why nothing was left.
-func Place(pods []Candidate, need Need) (pod string, refused []Refusal, err error) {
-	inZone := slices.DeleteFunc(slices.Clone(pods), func(c Candidate) bool {
-		return need.Zone != "" && c.Zone != need.Zone
-	})
-	if len(inZone) == 0 {
-		return "", nil, noZone(need.Zone)
-	}
-	var left []Candidate
-	for _, c := range inZone {
-		if r, ok := firstRefusal(c, need); ok {
-			refused = append(refused, r)
+// Place chooses the pod for the need: filters first, then weights. It is pure:
+// the same facts give the same pod in every replica. The decision names every pod
+// of the zone; err tells the caller why none was left.
+func Place(pods []Candidate, need Need) (Decision, error) {
+	var fit, out []Verdict
+	for _, c := range pods {
+		if need.Zone != "" && c.Zone != need.Zone {
 			continue
 		}
-		left = append(left, c)
-	}
-	slices.SortFunc(refused, func(a, b Refusal) int { return cmp.Compare(a.Pod, b.Pod) })
-	if len(left) == 0 {
-		return "", refused, nothingLeft(need, refused)
-	}
-	return slices.MaxFunc(left, heavier(need.ProjectID)).Pod, refused, nil
-}
-
-func firstRefusal(c Candidate, need Need) (Refusal, bool) {
-	for _, f := range filters {
-		if reason := f.refuse(c, need); reason != "" {
-			return Refusal{Pod: c.Pod, Reason: reason, Later: f.later}, true
+		v := Verdict{Pod: c.Pod, Zone: c.Zone, Asked: c.Asked}
+		if r, refused := firstRefusal(c, need); refused {
+			v.Reason, v.Later = r.Reason, r.Later
+			out = append(out, v)
+			continue
 		}
+		v.Weights = weigh(c, need)
+		fit = append(fit, v)
 	}
-	return Refusal{}, false
-}
-
-// heavier orders candidates: the pod that the project is bound to first, then by
-// a hash of project and pod (rendezvous hashing), which spreads projects over the
-// pods and moves few of them when a pod is added.
-func heavier(project string) func(a, b Candidate) int {
-	return func(a, b Candidate) int {
-		if a.Bound != b.Bound {
-			if a.Bound {
-				return 1
-			}
-			return -1
-		}
-		if c := cmp.Compare(affinity(project, a.Pod), affinity(project, b.Pod)); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.Pod, b.Pod)
+	slices.SortFunc(fit, func(a, b Verdict) int { return -heavier(a, b) })
+	slices.SortFunc(out, func(a, b Verdict) int { return cmp.Compare(a.Pod, b.Pod) })
+	for i := range fit {
+		fit[i].Rank = i + 1
 	}
-}
-
-func affinity(project, pod string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(project + "\x00" + pod))
-	// FNV alone leaves names that differ in the last letter close together.
-	x := h.Sum64()
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	return x
+	d := Decision{Verdicts: append(append([]Verdict{}, fit...), out...)}
+	switch {
+	case len(d.Verdicts) == 0:
+		return d, noZone(need.Zone)
+	case len(fit) == 0:
+		return d, nothingLeft(need, d.Refusals())
+	}
+	d.Pod = fit[0].Pod
+	return d, nil
 }
 
 // noZone has Nova's words for the case, which its clients show as they come.

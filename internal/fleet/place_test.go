@@ -87,7 +87,8 @@ func TestPlace(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, refused, err := Place(tt.pods, tt.need)
+			d, err := Place(tt.pods, tt.need)
+			got, refused := d.Pod, d.Refusals()
 			if got != tt.want {
 				t.Errorf("Place(…) = %q, want %q", got, tt.want)
 			}
@@ -114,16 +115,17 @@ func TestPlaceSpreadsProjects(t *testing.T) {
 	moved := 0
 	for i := range 1000 {
 		need := Need{ProjectID: fmt.Sprintf("project-%d", i)}
-		got, _, err := Place(pods, need)
+		d, err := Place(pods, need)
 		if err != nil {
 			t.Fatal(err)
 		}
+		got := d.Pod
 		count[got]++
-		more, _, err := Place(append([]Candidate{{Pod: "pod5"}}, pods...), need)
+		d, err = Place(append([]Candidate{{Pod: "pod5"}}, pods...), need)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if more != got {
+		if more := d.Pod; more != got {
 			moved++
 			if more != "pod5" {
 				t.Errorf("a new pod moved %s from %s to %s", need.ProjectID, got, more)

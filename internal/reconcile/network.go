@@ -39,8 +39,12 @@ func (r *Reconciler) network(ctx context.Context, c *pod.Client, m store.Mapping
 }
 
 // removeNetwork deletes the pod's network. Its DHCP ports and subnets go with it;
-// a port of somebody else keeps it, and the job waits and says so.
+// a port of somebody else keeps it, and the job waits and says so. A port of ours
+// that came meanwhile keeps it for good.
 func (r *Reconciler) removeNetwork(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	if needed, err := r.store.StillNeeded(ctx, m); err != nil || needed {
+		return err
+	}
 	return vanish[plan.Network](ctx, r, c, m)
 }
 

@@ -23,6 +23,9 @@ func (r *Reconciler) group(ctx context.Context, c *pod.Client, m store.Mapping) 
 		if err == nil && want.Name == topology.DefaultGroup {
 			return r.store.Forget(ctx, m.Target) // the pod's own; it cannot be deleted
 		}
+		if needed, nerr := r.store.StillNeeded(ctx, m); nerr != nil || needed {
+			return nerr
+		}
 		return vanish[plan.Group](ctx, r, c, m)
 	}
 	if fault.Is(err, fault.NotFound) {

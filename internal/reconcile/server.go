@@ -52,7 +52,7 @@ func (r *Reconciler) intent(ctx context.Context, c *pod.Client, m store.Mapping)
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
-	if err != nil {
+	if err != nil || in.Pod != m.Pod { // it has moved on: the new pod's job looks after it
 		return err
 	}
 	s, ok, err := r.marked(ctx, c, in)

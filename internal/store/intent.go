@@ -23,15 +23,17 @@ type Intent struct {
 	Zone      string
 	Ports     []string // central ports made for or used by it
 	CreatedAt time.Time
+	// DecisionID is the decision that led to it; empty: none is kept.
+	DecisionID string
 }
 
 // Target is the job that looks after the intent if its maker does not.
 func (in Intent) Target() Target { return Target{Kind: KindIntent, ID: in.ID, Pod: in.Pod} }
 
-const intentColumns = `id, kind, pod, project_id, user_id, name, zone, created_at`
+const intentColumns = `id, kind, pod, project_id, user_id, name, zone, created_at, decision_id`
 
 func scanIntent(row scanner) (in Intent, err error) {
-	err = row.Scan(&in.ID, &in.Kind, &in.Pod, &in.ProjectID, &in.UserID, &in.Name, &in.Zone, intoTime(&in.CreatedAt))
+	err = row.Scan(&in.ID, &in.Kind, &in.Pod, &in.ProjectID, &in.UserID, &in.Name, &in.Zone, intoTime(&in.CreatedAt), &in.DecisionID)
 	return in, err
 }
 
@@ -60,8 +62,8 @@ func (s *Store) Begin(ctx context.Context, in Intent, auto ...topology.PortSpec)
 }
 
 func beginTx(ctx context.Context, tx *Tx, in Intent, ports []string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO intents (`+intentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		in.ID, in.Kind, in.Pod, in.ProjectID, in.UserID, in.Name, in.Zone, tx.now())
+	_, err := tx.Exec(ctx, `INSERT INTO intents (`+intentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		in.ID, in.Kind, in.Pod, in.ProjectID, in.UserID, in.Name, in.Zone, tx.now(), in.DecisionID)
 	if dangling(err) {
 		return noPod(in.Pod)
 	}
@@ -103,6 +105,9 @@ func (s *Store) Settle(ctx context.Context, intentID string, e Entry) error {
 		if err := attachPortsTx(ctx, tx, in.Ports, e.ID, topology.OwnerCompute+e.Zone); err != nil {
 			return err
 		}
+		if err := decidedTx(ctx, tx, in.DecisionID, e.ID); err != nil {
+			return err
+		}
 		return dropIntent(ctx, tx, intentID)
 	})
 }
@@ -110,6 +115,20 @@ func (s *Store) Settle(ctx context.Context, intentID string, e Entry) error {
 // Abandon ends an intent that made nothing: the ports made for it go, the user's
 // own leave the pod. An intent that is gone is no error.
 func (s *Store) Abandon(ctx context.Context, intentID string) error {
+	return s.abandon(ctx, intentID, func(tx *Tx, in Intent) error {
+		if err := deleteAutoPortsTx(ctx, tx, in.Ports); err != nil {
+			return err
+		}
+		for _, port := range in.Ports {
+			if _, err := unwantTx(ctx, tx, KindPort, port); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) abandon(ctx context.Context, intentID string, free func(*Tx, Intent) error) error {
 	return s.write(ctx, func(tx *Tx) error {
 		in, err := findIntent(ctx, tx, intentID, tx.forUpdate())
 		if fault.Is(err, fault.NotFound) {
@@ -121,15 +140,7 @@ func (s *Store) Abandon(ctx context.Context, intentID string) error {
 		if err := dropIntent(ctx, tx, intentID); err != nil {
 			return err
 		}
-		if err := deleteAutoPortsTx(ctx, tx, in.Ports); err != nil {
-			return err
-		}
-		for _, port := range in.Ports {
-			if _, err := unwantTx(ctx, tx, KindPort, port); err != nil {
-				return err
-			}
-		}
-		return nil
+		return free(tx, in)
 	})
 }
 

@@ -183,11 +183,11 @@ func unwantTx(ctx context.Context, tx *Tx, kind, id string) (left int, err error
 // bump runs an update that returns the pods concerned, and makes their jobs. The
 // row changes before its job is inserted: a worker that is about to finish then
 // either sees the new generation or has freed the job's place.
-func bump(ctx context.Context, tx *Tx, kind, id, update string) error {
+func bump(ctx context.Context, tx *Tx, kind, id, update string, more ...any) error {
 	changed, err := list(ctx, tx, func(row scanner) (Target, error) {
 		t := Target{Kind: kind, ID: id}
 		return t, row.Scan(&t.Pod)
-	}, update, tx.now(), kind, id)
+	}, update, append([]any{tx.now(), kind, id}, more...)...)
 	if err != nil {
 		return fmt.Errorf("cannot change mappings of %s %s: %w", kind, id, err)
 	}
@@ -313,6 +313,11 @@ func forgetTx(ctx context.Context, tx *Tx, t Target) error {
 		return err
 	}
 	tx.AfterCommit(func() { tx.store.forgotten.add(t, tx.now()) })
+	if t.Kind == KindNetwork {
+		if err := clearNetworkTx(ctx, tx, t.ID, t.Pod); err != nil {
+			return err
+		}
+	}
 	var left int
 	if err := tx.QueryRow(ctx, `SELECT count(*) FROM mappings WHERE kind = ? AND id = ?`, t.Kind, t.ID).Scan(&left); err != nil || left > 0 {
 		return err

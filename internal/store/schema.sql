@@ -18,6 +18,28 @@ CREATE TABLE bindings (
     PRIMARY KEY (project_id, zone, pod)
 );
 
+CREATE TABLE decision_servers (
+    server_id   TEXT PRIMARY KEY,
+    decision_id TEXT NOT NULL REFERENCES decisions (id) ON DELETE CASCADE
+);
+
+CREATE INDEX decision_servers_by_decision ON decision_servers (decision_id);
+
+CREATE TABLE decisions (
+    id             TEXT PRIMARY KEY,
+    request_id     TEXT NOT NULL,
+    project_id     TEXT NOT NULL,
+    reservation_id TEXT NOT NULL,
+    created_at     BIGINT NOT NULL,
+    document       TEXT NOT NULL
+);
+
+CREATE INDEX decisions_by_age ON decisions (created_at);
+
+CREATE INDEX decisions_by_request ON decisions (request_id);
+
+CREATE INDEX decisions_by_reservation ON decisions (reservation_id) WHERE reservation_id <> '';
+
 CREATE TABLE entries (
     kind       TEXT NOT NULL,
     id         TEXT NOT NULL,
@@ -78,7 +100,7 @@ CREATE TABLE intents (
     name       TEXT NOT NULL,
     zone       TEXT NOT NULL,
     created_at BIGINT NOT NULL
-);
+, decision_id TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX intents_by_age ON intents (created_at);
 
