@@ -173,6 +173,7 @@ func (a *App) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { a.dispatch.Run(background) })
+	running.Go(func() { a.fleet.Run(background) })
 
 	failed := make(chan error, 2)
 	for _, l := range []*listener{a.api, a.ops} {

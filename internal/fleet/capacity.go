@@ -242,3 +242,6 @@ func (f *Fleet) NoHost(name string, size Size, at time.Time) {
 	f.full.add(fullKey{pod: name}, fullFor{size: size, until: until,
 		reason: fmt.Sprintf("it found no host for %d VCPUs, %d MiB, %d GiB at %s", size.VCPUs, size.RAM, size.Disk, at.UTC().Format(time.TimeOnly))})
 }
+
+// Size is that of the flavor, as a pod has told it lately; nil: it is not known.
+func (f *Fleet) Size(flavorID string) *Size { return f.sizes.find(flavorID) }

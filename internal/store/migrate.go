@@ -69,7 +69,8 @@ func (s *Store) migrateLocked(ctx context.Context) error {
 	if s.dialect == Postgres {
 		dialect = goose.DialectPostgres
 	}
-	provider, err := goose.NewProvider(dialect, s.writeDB, nil, goose.WithGoMigrations(ours...), goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(dialect, s.writeDB, nil, goose.WithGoMigrations(ours...), goose.WithDisableGlobalRegistry(true),
+		goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return fmt.Errorf("cannot read migrations: %w", err)
 	}

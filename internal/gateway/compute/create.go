@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +30,15 @@ type job struct {
 	wish    *creation
 	nics    []nic
 	groups  []string // IDs for the ports to make; nil: the default group
-	pod     store.Pod
+	need    fleet.Need
+	pod     store.Pod // chosen for the next server
+	made    []made
+	record  store.Decision
+	story   fleet.Record
 }
+
+// made is a server that the request has come to so far.
+type made struct{ id, pod string }
 
 // create is "POST /servers". Everything that can be wrong with the request is
 // found before the first write; from the journal entry on the work goes on even
@@ -49,78 +55,57 @@ func (a *api) create(ctx context.Context, by identity.Caller, r *gateway.Request
 	if err := a.plan(ctx, j); err != nil {
 		return nil, err
 	}
+	if err := a.choose(ctx, j); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.CreateTimeout)
 	defer cancel()
 	return a.createAll(ctx, j)
 }
 
-// plan resolves what the request names and chooses the pod. It changes nothing.
-func (a *api) plan(ctx context.Context, j *job) error {
-	if (j.wish.Zone.Host != "" || j.wish.Zone.Node != "") && !j.by.IsAdmin() {
-		return fault.New(fault.Forbidden, "", "Policy doesn't allow os_compute_api:servers:create:forced_host to be performed.")
-	}
-	if j.by.ProjectID == "" {
-		return fault.New(fault.Forbidden, "", "Policy doesn't allow os_compute_api:servers:create to be performed.")
-	}
-	if err := a.checkZone(ctx, j.wish.Zone.Name); err != nil {
-		return err
-	}
-	need := fleet.Need{Zone: j.wish.Zone.Name, FlavorID: j.wish.FlavorID}
-	var err error
-	if j.groups, err = a.resolveGroups(ctx, j.by, j.wish.Groups); err != nil {
-		return err
-	}
-	if j.nics, err = a.resolveNetworks(ctx, j.by, j.wish.Networks); err != nil {
-		return err
-	}
-	if need.NetworkPods, err = a.confine(ctx, j.nics); err != nil {
-		return err
-	}
-	if need.PodOnly, need.Why, err = a.tied(ctx, j); err != nil {
-		return err
-	}
-	need.ImageID = j.wish.ImageID
-	if j.pod, err = a.Fleet.Choose(ctx, j.by, need); err != nil {
-		return err
-	}
-	return nil
-}
-
-// checkZone refuses a zone that the region does not have.
-func (a *api) checkZone(ctx context.Context, name string) error {
-	if name == "" {
-		return nil
-	}
-	zones, err := a.Fleet.Zones(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(zones, func(z fleet.Zone) bool { return z.Name == name }) {
-		return fault.New(fault.Invalid, "", "The requested availability zone is not available")
-	}
-	return nil
-}
-
-// createAll makes the servers one after the other, as many as asked: each is a
-// creation of its own, so that each has its own ports. Fewer than min_count is a
-// failure, and what was made goes again.
+// createAll makes the servers, as many as asked, in one pod, or with the hint in
+// several. When the pod refuses one of them after others were made, those go
+// again and the next pod gets the whole request.
 func (a *api) createAll(ctx context.Context, j *job) (*gateway.Reply, error) {
-	var first *gateway.Reply
-	var made []string
+	for {
+		reply, err := a.createBatch(ctx, j)
+		if err == nil {
+			return reply, nil
+		}
+		left := a.takeBack(ctx, j)
+		if len(left) > 0 || !errors.Is(err, errOtherPod) {
+			return nil, withLeft(err, left)
+		}
+		if err := a.chooseAgain(ctx, j, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// createBatch makes the servers one after the other: each is a creation of its
+// own, so that each has its own ports. Fewer than min_count is a failure.
+func (a *api) createBatch(ctx context.Context, j *job) (first *gateway.Reply, err error) {
 	for i := range j.wish.Max {
 		name := j.wish.Name
 		if j.wish.Max > 1 {
 			name = fmt.Sprintf("%s-%d", name, i+1)
 		}
-		id, reply, err := a.createOne(ctx, j, name)
-		if err != nil && len(made) >= j.wish.Min {
-			a.Log.InfoContext(ctx, "fewer servers than max_count", "request_id", j.request.ID, "made", len(made), "error", err)
+		if i > 0 && j.wish.Apart {
+			err = a.choose(ctx, j)
+		}
+		var id string
+		var reply *gateway.Reply
+		if err == nil {
+			id, reply, err = a.createOne(ctx, j, name)
+		}
+		if err != nil && len(j.made) >= j.wish.Min {
+			a.Log.InfoContext(ctx, "fewer servers than max_count", "request_id", j.request.ID, "made", len(j.made), "error", err)
 			break
 		}
 		if err != nil {
-			return nil, a.takeBack(ctx, j, made, err)
+			return nil, err
 		}
-		made = append(made, id)
+		j.made = append(j.made, made{id, j.pod.Name})
 		if first == nil {
 			first = reply
 		}
@@ -128,14 +113,19 @@ func (a *api) createAll(ctx context.Context, j *job) (*gateway.Reply, error) {
 	return first, nil
 }
 
-// takeBack deletes the servers that were made before one of them failed.
-func (a *api) takeBack(ctx context.Context, j *job, made []string, cause error) error {
-	var left []string
-	for _, id := range made {
-		if err := a.deleteIn(ctx, j.by, j.pod.Name, id); err != nil {
-			left = append(left, id)
+// takeBack deletes the servers that were made before one of them failed, and
+// names those that it cannot delete.
+func (a *api) takeBack(ctx context.Context, j *job) (left []string) {
+	for _, m := range j.made {
+		if err := a.deleteIn(ctx, j.by, m.pod, m.id); err != nil {
+			left = append(left, m.id)
 		}
 	}
+	j.made = nil
+	return left
+}
+
+func withLeft(cause error, left []string) error {
 	if f, ok := faultOf(cause); ok && len(left) > 0 {
 		said := *f
 		said.Message += " (servers made before it are left: " + strings.Join(left, ", ") + ")"
@@ -144,37 +134,59 @@ func (a *api) takeBack(ctx context.Context, j *job, made []string, cause error) 
 	return cause
 }
 
-// createOne makes one server: journal, ports, server, record.
+// createOne makes one server: journal, ports, server, record. A pod that refuses
+// it for lack of room or quota is left for the next one.
 func (a *api) createOne(ctx context.Context, j *job, name string) (string, *gateway.Reply, error) {
 	in := store.Intent{
 		ID: uuid.NewString(), Kind: store.KindServer, Pod: j.pod.Name, ProjectID: j.by.ProjectID, UserID: j.by.UserID,
-		Name: name, Zone: j.pod.Zone,
+		Name: name, Zone: j.pod.Zone, DecisionID: j.record.ID,
 	}
-	release, err := a.Reconciler.Hold(ctx, in.ID, in.Pod)
-	if err != nil {
+	var held releases
+	defer held.release()
+	if err := held.hold(ctx, a.Reconciler, in); err != nil {
 		return "", nil, err
 	}
-	defer release()
 	ports, err := a.begin(ctx, j, in)
 	if err != nil {
 		return "", nil, err
 	}
-	placed, err := a.placePorts(ctx, j, ports)
-	if err != nil {
-		return "", nil, a.abandon(ctx, in, placeFault(err, ports))
+	for {
+		n, err := a.attempt(ctx, j, in, ports)
+		switch {
+		case err == nil:
+			return a.settle(ctx, j, in, n)
+		case !podRefused(err):
+			return "", nil, err
+		}
+		if err := a.moveOn(ctx, j, &in, &held, err); err != nil {
+			return "", nil, err
+		}
 	}
-	body, err := j.wish.body(podServer{Name: name, Zone: j.podZone(), Mark: in.ID, Ports: placed})
+}
+
+// attempt brings the ports into the pod and asks it for the server. After an error
+// the creation has been ended, or left to its job if only the pod knows what has
+// become of it; unless the pod refused: then it can still be moved.
+func (a *api) attempt(ctx context.Context, j *job, in store.Intent, ports []topology.Port) (answer, error) {
+	placed, err := a.placePorts(ctx, j, ports)
+	if podRefused(err) {
+		return answer{}, placeFault(err, ports)
+	}
 	if err != nil {
-		return "", nil, a.abandon(ctx, in, err)
+		return answer{}, a.abandon(ctx, in, placeFault(err, ports))
+	}
+	body, err := j.wish.body(podServer{Name: in.Name, Zone: j.podZone(), Mark: in.ID, Ports: placed})
+	if err != nil {
+		return answer{}, a.abandon(ctx, in, err)
 	}
 	n := a.post(ctx, j, body)
-	if n.Err != nil {
-		if pod.NotDone(n.Err) {
-			return "", nil, a.abandon(ctx, in, n.Err)
-		}
-		return "", nil, unknown(n.Err)
+	switch {
+	case n.Err == nil, podRefused(n.Err):
+		return n, n.Err
+	case pod.NotDone(n.Err):
+		return n, a.abandon(ctx, in, n.Err)
 	}
-	return a.settle(ctx, j, in, n)
+	return n, unknown(n.Err)
 }
 
 // podZone is the pod's word for the zone. Without a wish the pod's own default
@@ -270,9 +282,13 @@ func unknown(err error) error {
 
 // abandon ends a creation that made no server.
 func (a *api) abandon(ctx context.Context, in store.Intent, cause error) error {
+	return a.end(ctx, in, cause, a.Store.Abandon)
+}
+
+func (a *api) end(ctx context.Context, in store.Intent, cause error, how func(context.Context, string) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := a.Store.Abandon(ctx, in.ID); err != nil {
+	if err := how(ctx, in.ID); err != nil {
 		// The intent's job does it later.
 		a.Log.ErrorContext(ctx, "cannot end a failed creation", "intent", in.ID, "pod", in.Pod, "error", err)
 	}

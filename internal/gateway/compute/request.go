@@ -38,6 +38,7 @@ type creation struct {
 	Volumes   []volumeWish
 	Min, Max  int
 	Reserve   bool // return_reservation_id
+	Apart     bool // each server in another pod: our hint
 	metadata  map[string]json.RawMessage
 	atVersion gateway.Microversion
 }
@@ -82,7 +83,7 @@ func parseCreation(body []byte, v gateway.Microversion) (*creation, error) {
 		return nil, wrongType("server", raw, "object")
 	}
 	for _, read := range []func() error{
-		c.readName, c.readFlavor, c.readImage, c.readZone, c.readCounts, c.readNetworks, c.readGroups, c.readDevices, c.readMetadata,
+		c.readHints, c.readName, c.readFlavor, c.readImage, c.readZone, c.readHosts, c.readCounts, c.readNetworks, c.readGroups, c.readDevices, c.readMetadata,
 	} {
 		if err := read(); err != nil {
 			return nil, err

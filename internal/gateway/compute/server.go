@@ -23,7 +23,10 @@ func (a *api) show(ctx context.Context, by identity.Caller, r *gateway.Request) 
 	if err != nil {
 		return nil, err
 	}
-	reply, err := a.rewritten(ctx, by, r, podName, serverReply)
+	reply, err := a.rewritten(ctx, by, r, podName, func(v view, body []byte) []byte {
+		a.learnRoom(podName, body)
+		return serverReply(v, body)
+	})
 	if err == nil && reply.Status == http.StatusNotFound {
 		a.gone(ctx, by, id, podName)
 	}

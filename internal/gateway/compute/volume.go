@@ -2,10 +2,8 @@ package compute
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"github.com/tidwall/gjson"
 
@@ -88,27 +86,6 @@ func (a *api) volumePod(ctx context.Context, by identity.Caller, v volumeWish) (
 		return "", fault.New(fault.Invalid, "", "Block Device Mapping is Invalid: failed to get snapshot %s.", v.ID)
 	}
 	return at, err
-}
-
-// hint is one of the scheduler's hints, under either of the names they have.
-func hint(document map[string]json.RawMessage, name string) gjson.Result {
-	for _, key := range []string{"os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"} {
-		if hints, ok := document[key]; ok {
-			return gjson.GetBytes(hints, name)
-		}
-	}
-	return gjson.Result{}
-}
-
-// sameHosts are the servers of the hint that asks for their host.
-func sameHosts(document map[string]json.RawMessage) []string {
-	var ids []string
-	for _, id := range hint(document, "same_host").Array() { // one string is an array too
-		if id.Type == gjson.String && !slices.Contains(ids, id.Str) {
-			ids = append(ids, id.Str)
-		}
-	}
-	return ids
 }
 
 // groupPod finds the pod that has the server group, for the caller's eyes.
