@@ -27,6 +27,7 @@ const (
 	OverQuota                      // a quota forbids it now
 	PreconditionFailed             // If-Match named another revision
 	TooLarge                       // body over the limit
+	UnknownMedia                   // a body of a type that is not read
 	Unavailable                    // a pod or Keystone is away; later may work
 	Timeout                        // a pod did not answer in time
 	Refused                        // Tricircle does not offer it, and says why
@@ -44,6 +45,7 @@ var statuses = map[Kind]int{
 	OverQuota:          http.StatusForbidden, // Neutron answers 409 instead; its gateway says so
 	PreconditionFailed: http.StatusPreconditionFailed,
 	TooLarge:           http.StatusRequestEntityTooLarge,
+	UnknownMedia:       http.StatusUnsupportedMediaType,
 	Unavailable:        http.StatusServiceUnavailable,
 	Timeout:            http.StatusGatewayTimeout,
 	Refused:            http.StatusNotImplemented,

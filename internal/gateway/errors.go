@@ -2,10 +2,7 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
-	"html"
 	"net/http"
-	"strconv"
 
 	"github.com/tricircle/tricircle/internal/fault"
 )
@@ -56,9 +53,9 @@ func named(names map[int]string, other string, err *fault.Error, r *http.Request
 	case err.Code == CodeNoToken:
 		return keystoneError(err)
 	case err.Code == CodeNoRoute:
-		return webobError(http.StatusNotFound, "The resource could not be found.")
+		return webobError(r, http.StatusNotFound, "The resource could not be found.")
 	case err.Kind == fault.TooLarge && err.Pod == "":
-		return webobError(status, err.Message)
+		return webobError(r, status, err.Message)
 	}
 	name := names[status]
 	if name == "" {
@@ -100,7 +97,8 @@ var neutronTypes = map[fault.Kind]string{
 	fault.Forbidden: "PolicyNotAuthorized", fault.NotFound: "HTTPNotFound", fault.NotAllowed: "HTTPNotFound",
 	fault.NotAcceptable: "HTTPNotAcceptable", fault.Conflict: "HTTPConflict", fault.OverQuota: "OverQuota",
 	fault.PreconditionFailed: "RevisionNumberConstraintFailed", fault.TooLarge: "HTTPRequestEntityTooLarge",
-	fault.Unavailable: "ServiceUnavailable", fault.Timeout: "HTTPGatewayTimeout", fault.Refused: "HTTPNotImplemented",
+	fault.UnknownMedia: "HTTPUnsupportedMediaType",
+	fault.Unavailable:  "ServiceUnavailable", fault.Timeout: "HTTPGatewayTimeout", fault.Refused: "HTTPNotImplemented",
 }
 
 // GlanceError is the Image API's shape: webob's HTML pages.
@@ -114,7 +112,7 @@ func GlanceError(err *fault.Error, r *http.Request) (int, http.Header, []byte) {
 	case CodeMalformedBody:
 		message = "Malformed JSON in request body."
 	}
-	return webobError(status, message)
+	return webobError(r, status, message)
 }
 
 // AdminError is the shape of Tricircle's own API.
@@ -139,13 +137,6 @@ func jsonError(status int, body any) (int, http.Header, []byte) {
 		panic(err) // maps of strings and numbers always encode
 	}
 	return status, http.Header{"Content-Type": {"application/json"}}, encoded
-}
-
-func webobError(status int, message string) (int, http.Header, []byte) {
-	title := strconv.Itoa(status) + " " + http.StatusText(status)
-	body := fmt.Sprintf("<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%s</h1>\n  %s<br /><br />\n\n\n\n </body>\n</html>",
-		title, title, html.EscapeString(message))
-	return status, http.Header{"Content-Type": {"text/html; charset=UTF-8"}}, []byte(body)
 }
 
 // statusOf is the kind's status. A pod's answer of that kind may be more exact

@@ -94,10 +94,15 @@ func New(o Options) http.Handler {
 }
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := newRequestID()
+	// What one service asks another (Inside) belongs to the request that it is for.
+	from, within := r.Context().Value(recordKey{}).(carried)
+	if !within {
+		from = carried{pods: &podRecord{}, id: newRequestID()}
+	}
+	id := from.id
 	x := &exchange{
 		w: &writer{ResponseWriter: w}, r: r, id: id, began: g.Now(),
-		service: serviceOf(g.Services, r.URL.Path), pods: &podRecord{},
+		service: serviceOf(g.Services, r.URL.Path), pods: from.pods,
 	}
 	x.r = r.WithContext(withPodRecord(r.Context(), x.pods, id))
 	w.Header().Set("X-Openstack-Request-Id", id)
@@ -139,6 +144,9 @@ func (g *gateway) fail(x *exchange, f *fault.Error) {
 	h := x.w.Header()
 	for name, values := range header {
 		h[name] = values
+	}
+	if status != http.StatusMethodNotAllowed {
+		h.Del("Allow") // set in case that the service says 405
 	}
 	if f.Pod != "" {
 		h.Set("X-Tricircle-Pod", f.Pod)

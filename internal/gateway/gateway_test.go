@@ -84,6 +84,7 @@ func testHandler(t *testing.T) http.Handler {
 			{Name: "compute", Prefix: "/compute", Version: "/v2.1", ProjectInPath: true, Routes: testRoutes(), Error: NovaError},
 			{Name: "network", Prefix: "/network", Version: "/v2.0", Routes: testRoutes(), Error: NeutronError},
 			{Name: "image", Prefix: "/image", Version: "/v2", Routes: testRoutes(), Error: GlanceError},
+			{Name: "strict", Prefix: "/strict", Version: "/v3", Strict: true, Routes: testRoutes(), Error: CinderError},
 		},
 		Verifier: verifier{}, AuthURL: "http://keystone:5000", PublicURL: "https://cloud.example.org/", Metrics: prometheus.NewRegistry(),
 	})
@@ -98,6 +99,7 @@ type answered struct {
 func do(t *testing.T, h http.Handler, method, path, token, body string) (answered, string) {
 	t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Accept", "*/*")
 	if token != "" {
 		r.Header.Set("X-Auth-Token", token)
 	}
@@ -123,6 +125,8 @@ func TestAnswers(t *testing.T) {
 		{"a fixed path before an ID", "GET", "/compute/v2.1/servers/detail", "demo", "", 200, `^"id":""`},
 		{"an ID escaped", "GET", "/compute/v2.1/servers/a%2Fb/ips/n", "demo", "", 200, `^"id":"a/b","path":"/servers/a%2Fb/ips/n".*"rest":"ips/n"`},
 		{"a slash at the end", "GET", "/compute/v2.1/servers/", "demo", "", 200, `^"project":"abc123"`},
+		{"a slash at the end, strict", "GET", "/strict/v3/servers/", "demo", "", 404, `^could not be found`},
+		{"a slash at the end of the root, strict", "GET", "/strict/", "", "", 200, `^"project":""`},
 		{"another project", "GET", "/compute/v2.1/fff/servers", "demo", "", 400,
 			`{"badRequest":{"code":400,"message":"Malformed request URL: URL's project_id 'fff' doesn't match Context's project_id 'abc123'"}}`},
 		{"another project, admin", "GET", "/compute/v2.1/fff/servers", "admin", "", 400, `^doesn't match Context's project_id 'def456'`},
@@ -197,6 +201,10 @@ func TestHeadersOfErrors(t *testing.T) {
 	resp, _ = do(t, h, "PUT", "/image/v2/servers", "demo", "")
 	if diff := cmp.Diff([]string{"GET", "POST"}, resp.Header["Allow"]); diff != "" {
 		t.Errorf("Allow (-want +got):\n%s", diff)
+	}
+	resp, _ = do(t, h, "PUT", "/compute/v2.1/servers", "demo", "")
+	if got, there := resp.Header["Allow"]; there {
+		t.Errorf("Allow = %q with Nova's 404, want none", got)
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 	Replicated Strategy = "replicated" // the same in every pod
 	Summed     Strategy = "summed"     // the pods' numbers added up
 	Central    Strategy = "central"    // our own data
+	Proxied    Strategy = "proxied"    // another service of the region answers, in this one's words
 	Refused    Strategy = "refused"    // not offered; Note says why
 	Closed     Strategy = "closed"     // the service itself has given it up, and so it answers here
 	Public     Strategy = "public"     // version documents, no token needed
@@ -72,7 +73,9 @@ type Service struct {
 	Version string // "/v2.1"; empty where the prefix is all
 	// ProjectInPath serves each route also below /{project_id}.
 	ProjectInPath bool
-	Routes        []Route
+	// Strict: a path with a slash at the end is another path, and does not exist.
+	Strict bool
+	Routes []Route
 
 	// Error turns a failure into the answer that the service's clients know.
 	Error func(err *fault.Error, r *http.Request) (status int, header http.Header, body []byte)
@@ -149,15 +152,21 @@ type match struct {
 // find looks the path up. A path without the method gives fault.NotAllowed, with
 // the methods that it has; HEAD is served by GET's route.
 func (rt *router) find(method, path string) (match, []string, bool) {
+	slashes := strings.HasSuffix(path, "/")
 	path = strings.TrimRight(path, "/")
 	if path == "" {
 		path = "/"
 	}
-	if m, ok := rt.look(method, path); ok {
-		return m, nil, true
-	}
+	methods := []string{method}
 	if method == http.MethodHead {
-		if m, ok := rt.look(http.MethodGet, path); ok {
+		methods = append(methods, http.MethodGet)
+	}
+	for _, method := range methods {
+		m, ok := rt.look(method, path)
+		switch {
+		case ok && slashes && m.service.Strict && !strings.HasPrefix(m.route.Pattern, "//"):
+			return match{}, nil, false
+		case ok:
 			return m, nil, true
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // columns are the strategies in the order of the page.
 var columns = []gateway.Strategy{
 	gateway.Routed, gateway.Merged, gateway.Scheduled, gateway.Replicated, gateway.Summed, gateway.Central,
-	gateway.Public, gateway.Closed, gateway.Refused, Missing,
+	gateway.Proxied, gateway.Public, gateway.Closed, gateway.Refused, Missing,
 }
 
 const head = `# Coverage
@@ -27,6 +27,7 @@ What becomes of each operation of the public APIs ([the lists](api/README.md)), 
 | replicated | any pod for reading, every pod for changing |
 | summed | all pods, their numbers added up |
 | central | Tricircle itself |
+| proxied | another API of the region, in this one's words |
 | public | Tricircle itself, without a token |
 | closed | nobody: the service itself has given it up, and the answer is the service's own |
 | refused | nobody; the note says why |

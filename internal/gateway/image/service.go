@@ -27,7 +27,7 @@ type api struct{ Deps }
 func Service(d Deps) gateway.Service {
 	a := &api{d}
 	return gateway.Service{
-		Name: "image", Prefix: "/image", Version: "/v2", Routes: a.routes(), Error: gateway.GlanceError,
+		Name: "image", Prefix: "/image", Version: "/v2", Strict: true, Routes: a.routes(), Error: gateway.GlanceError,
 	}
 }
 

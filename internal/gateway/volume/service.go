@@ -41,7 +41,7 @@ func Service(d Deps) gateway.Service {
 	}
 	a := &api{Deps: d}
 	return gateway.Service{
-		Name: "volume", Prefix: "/volume", Version: "/v3", ProjectInPath: true,
+		Name: "volume", Prefix: "/volume", Version: "/v3", ProjectInPath: true, Strict: true,
 		Routes: a.routes(), Error: gateway.CinderError, Before: a.before, After: after,
 	}
 }
