@@ -24,6 +24,7 @@ var layers = [][]string{
 	{"admin/client"},
 	{"gateway/coverage"},
 	{"gateway/compute", "gateway/volume", "gateway/image", "gateway/network", "admin"},
+	{"gateway/compute/legacy"},
 	{"gateway"},
 	{"dispatch"},
 	{"reconcile"},

@@ -20,9 +20,10 @@ func (a *App) handler(o Options) http.Handler {
 		AuthURL: a.account.AuthURL(), Service: a.account,
 		TTL: a.config.Tokens.MaxStaleness, Size: a.config.Tokens.Cache, Client: a.account.HTTP(),
 	})
-	return gateway.New(gateway.Options{
+	inside := &gateway.Inside{}
+	handler := gateway.New(gateway.Options{
 		Services: []gateway.Service{
-			compute.Service(compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Log: a.log}),
+			compute.Service(compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Region: inside, Log: a.log}),
 			network.Service(network.Deps{Store: a.store, Zones: a.fleet, Settle: a.settle}),
 			volume.Service(volume.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
 			image.Service(image.Deps{Dispatch: a.dispatch}),
@@ -31,6 +32,8 @@ func (a *App) handler(o Options) http.Handler {
 		Verifier: verifier, AuthURL: a.account.AuthURL(), Log: a.log, Metrics: a.metrics,
 		MaxBody: int64(a.config.Limits.Body), BodyTime: a.config.Limits.ReadTimeout, PublicURL: a.config.PublicURL,
 	})
+	inside.Open(handler)
+	return handler
 }
 
 // settle frees what a deleted server held, now rather than when its job runs:

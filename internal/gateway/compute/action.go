@@ -5,10 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/gateway/compute/legacy"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/store"
 )
@@ -27,8 +26,10 @@ func (a *api) serverActions() []gateway.Action {
 		{Name: "restore", Strategy: gateway.Routed, Handle: a.onServer(a.restore)},
 		{Name: "addSecurityGroup", Strategy: gateway.Central, Handle: a.onServer(a.addGroup)},
 		{Name: "removeSecurityGroup", Strategy: gateway.Central, Handle: a.onServer(a.removeGroup)},
-		{Name: "addFixedIp", Strategy: gateway.Refused, Handle: a.onServer(a.refuseFixedIP), Note: useNetwork},
-		{Name: "removeFixedIp", Strategy: gateway.Refused, Handle: a.onServer(a.refuseFixedIP), Note: useNetwork},
+		{Name: "addFixedIp", Strategy: gateway.Central, Handle: legacy.Until(legacy.LastAddress, a.onServer(a.changeAddresses(a.doors.AddFixedIP)))},
+		{Name: "removeFixedIp", Strategy: gateway.Central, Handle: legacy.Until(legacy.LastAddress, a.onServer(a.changeAddresses(a.doors.RemoveFixedIP)))},
+		{Name: "addFloatingIp", Strategy: gateway.Proxied, Handle: legacy.Until(legacy.LastAddress, a.onOwnServer(a.doors.AddFloatingIP)), Note: legacy.Network},
+		{Name: "removeFloatingIp", Strategy: gateway.Proxied, Handle: legacy.Until(legacy.LastAddress, a.onOwnServer(a.doors.RemoveFloatingIP)), Note: legacy.Network},
 	}
 	for name := range strings.FieldsSeq(routedActions) {
 		actions = append(actions, gateway.Action{Name: name, Strategy: gateway.Routed, Handle: a.onServer(a.pass)})
@@ -45,7 +46,6 @@ const routedActions = `
 	resize confirmResize revertResize rescue unrescue shelve shelveOffload
 	changePassword trigger_crash_dump os-resetState injectNetworkInfo resetNetwork
 	os-getConsoleOutput os-getVNCConsole os-getSPICEConsole os-getRDPConsole os-getSerialConsole
-	addFloatingIp removeFloatingIp
 `
 
 // act is "POST /servers/{id}/action". An action that has no line is the pod's to
@@ -55,24 +55,18 @@ func (a *api) act(ctx context.Context, by identity.Caller, r *gateway.Request) (
 	if err != nil {
 		return nil, err
 	}
-	name := actionName(body)
-	i := slices.IndexFunc(r.Route.Actions, func(x gateway.Action) bool { return x.Name == name })
-	if i < 0 {
-		return a.routed(ctx, by, r)
+	name, err := legacy.ActionName(body)
+	if err != nil {
+		return nil, err
 	}
-	return r.Route.Actions[i].Handle(ctx, by, r)
-}
-
-// actionName is the only key of an action's body; empty if there is not one.
-func actionName(body []byte) (name string) {
-	if !gjson.ValidBytes(body) {
-		return ""
+	if i := slices.IndexFunc(r.Route.Actions, func(x gateway.Action) bool { return x.Name == name }); i >= 0 {
+		return r.Route.Actions[i].Handle(ctx, by, r)
 	}
-	gjson.ParseBytes(body).ForEach(func(k, _ gjson.Result) bool {
-		name = k.Str
-		return true // Python's last key wins, and Nova refuses two different ones
-	})
-	return name
+	reply, err := a.routed(ctx, by, r)
+	if fault.Is(err, fault.NotFound) {
+		err = legacy.NoAction(name) // whose server it is does not matter
+	}
+	return reply, err
 }
 
 // onServer is a handler for what is done where the server is.
@@ -84,14 +78,6 @@ func (a *api) onServer(do func(ctx context.Context, by identity.Caller, r *gatew
 		}
 		return do(ctx, by, r, podName)
 	}
-}
-
-func (a *api) refuseFixedIP(_ context.Context, _ identity.Caller, r *gateway.Request, _ string) (*gateway.Reply, error) {
-	body, err := r.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	return nil, fault.New(fault.Refused, "", "%s is not offered in this region: the addresses of a port are changed in the Network API, and interfaces by os-interface.", actionName(body))
 }
 
 // forceDelete and restore keep our idea of whether the server is wanted in step.

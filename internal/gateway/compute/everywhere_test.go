@@ -197,8 +197,8 @@ func TestClosedRoutes(t *testing.T) {
 		status                int
 	}{
 		{"2.1", "GET", "/os-cells", 410}, {"2.93", "GET", "/os-fixed-ips/1", 410},
-		{"2.1", "GET", "/os-networks", 501}, {"2.36", "GET", "/os-networks", 404},
-		{"2.1", "GET", "/images/detail", 501}, {"2.93", "GET", "/images/detail", 404},
+		{"2.35", "GET", "/os-networks", 200}, {"2.36", "GET", "/os-networks", 404},
+		{"2.1", "GET", "/images/detail", 200}, {"2.93", "GET", "/images/detail", 404},
 		{"2.93", "POST", "/os-server-groups", 501}, {"2.93", "GET", "/os-server-groups", 200},
 		{"2.93", "GET", "/os-hypervisors", 403}, {"2.93", "GET", "/nosuch", 404}, {"2.93", "DELETE", "/servers", 404},
 		{"2.93", "GET", "/extensions", 200},

@@ -19,6 +19,9 @@ import (
 	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/gateway/compute"
+	"github.com/tricircle/tricircle/internal/gateway/image"
+	"github.com/tricircle/tricircle/internal/gateway/network"
+	"github.com/tricircle/tricircle/internal/gateway/volume"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod"
@@ -77,10 +80,15 @@ func newRegion(t testing.TB, o setup) *region {
 	if o.podTimeout > 0 {
 		d.Timeout = o.podTimeout
 	}
+	inside, asked := &gateway.Inside{}, dispatch.New(d)
 	handler := gateway.New(gateway.Options{
-		Services: []gateway.Service{compute.Service(compute.Deps{Store: s, Fleet: f, Dispatch: dispatch.New(d), Reconciler: r, Log: log})},
+		Services: []gateway.Service{
+			compute.Service(compute.Deps{Store: s, Fleet: f, Dispatch: asked, Reconciler: r, Region: inside, Log: log}),
+			network.Service(network.Deps{Store: s, Zones: f}), volume.Service(volume.Deps{Fleet: f, Dispatch: asked}), image.Service(image.Deps{Dispatch: asked}),
+		},
 		Verifier: identity.NewVerifier(identity.Options{AuthURL: o.authURL, Service: own}), AuthURL: o.authURL, Log: log,
 	})
+	inside.Open(handler)
 	web := httptest.NewServer(handler)
 	t.Cleanup(web.Close)
 	return &region{t: t, url: web.URL + "/compute", store: s, fleet: f}

@@ -61,13 +61,6 @@ func (a *api) onePod(ctx context.Context, by identity.Caller, r *gateway.Request
 	return nil, fault.New(fault.Conflict, "", "%s names something in pod %s and in pod %s: use API version 2.53 or later, whose IDs are unique", r.Param("id"), ok[0].Pod, ok[1].Pod)
 }
 
-// gone410 is Nova's own answer where nova-network, cells and agents were.
-func gone410(context.Context, identity.Caller, *gateway.Request) (*gateway.Reply, error) {
-	return gateway.JSON(http.StatusGone, map[string]any{"computeFault": map[string]any{
-		"code": http.StatusGone, "message": "This resource is no longer available. No forwarding address is given.",
-	}}), nil
-}
-
 // refused answers with the reason in the route's note.
 func refused(_ context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 	return nil, fault.New(fault.Refused, "", "%s %s is not offered in this region: %s", r.Method, r.Route.Pattern, r.Route.Note)

@@ -69,6 +69,9 @@ type volumeWish struct {
 // words; the rest is for the pod to judge.
 func parseCreation(body []byte, v gateway.Microversion) (*creation, error) {
 	c := &creation{atVersion: v}
+	if len(body) == 0 {
+		return nil, fault.New(fault.Invalid, "", "None is not of type 'object'")
+	}
 	if !json.Valid(body) {
 		return nil, fault.New(fault.Invalid, "", "Malformed request body")
 	}

@@ -38,7 +38,7 @@ func TestParseCreationRefuses(t *testing.T) {
 		want       string // part of the message
 	}{
 		{"no JSON", `{`, latest, fault.Invalid, "Malformed request body"},
-		{"empty", ``, latest, fault.Invalid, "Malformed request body"},
+		{"empty", ``, latest, fault.Invalid, "None is not of type 'object'"},
 		{"two values", `{} {}`, latest, fault.Invalid, "Malformed request body"},
 		{"a list", `[]`, latest, fault.Invalid, "[] is not of type 'object'"},
 		{"no server", `{}`, latest, fault.Invalid, "'server' is a required property"},

@@ -8,15 +8,12 @@ import (
 
 // Reasons that several refused routes share.
 const (
-	useNetwork = "use the Network API"
-	useVolume  = "use the Block Storage API"
-	useImage   = "use the Image API"
-	perPod     = "do it in each pod"
+	perPod = "do it in each pod"
 )
 
 // routes is the Compute API. A path that is not here gets Nova's 404.
 func (a *api) routes() []gateway.Route {
-	return slices.Concat(a.versionRoutes(), a.serverRoutes(), a.subRoutes(), a.flavorRoutes(), a.projectRoutes(), a.adminRoutes(), closedRoutes())
+	return slices.Concat(a.versionRoutes(), a.serverRoutes(), a.subRoutes(), a.flavorRoutes(), a.projectRoutes(), a.adminRoutes(), a.closedRoutes())
 }
 
 func (a *api) versionRoutes() []gateway.Route {
@@ -68,9 +65,8 @@ func (a *api) subRoutes() []gateway.Route {
 		{Method: "PUT", Pattern: "/servers/{id}/os-volume_attachments/{volume}", Strategy: gateway.Routed, Handle: a.swapVolume},
 	}
 	routes = append(routes, lined(gateway.Route{Strategy: gateway.Routed, Handle: a.routed}, []string{
-		"GET /servers/{id}/consoles", "POST /servers/{id}/consoles", "GET /servers/{id}/consoles/{console}", "DELETE /servers/{id}/consoles/{console}",
 		"POST /servers/{id}/remote-consoles", "GET /servers/{id}/diagnostics", "GET /servers/{id}/topology",
-		"GET /servers/{id}/ips", "GET /servers/{id}/ips/{network}", "GET /servers/{id}/os-virtual-interfaces",
+		"GET /servers/{id}/ips", "GET /servers/{id}/ips/{network}",
 		"GET /servers/{id}/migrations", "GET /servers/{id}/migrations/{migration}", "DELETE /servers/{id}/migrations/{migration}",
 		"POST /servers/{id}/migrations/{migration}/action",
 		"GET /servers/{id}/os-instance-actions", "GET /servers/{id}/os-instance-actions/{request}",

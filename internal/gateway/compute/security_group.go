@@ -92,50 +92,5 @@ func (a *api) serverGroups(ctx context.Context, by identity.Caller, r *gateway.R
 	if _, err := a.ownServer(ctx, by, r); err != nil {
 		return nil, err
 	}
-	ports, err := a.Store.PortsByDevice(ctx, r.Param("id"))
-	if err != nil {
-		return nil, err
-	}
-	list := []map[string]any{}
-	seen := map[string]bool{}
-	for _, p := range ports {
-		for _, id := range p.SecurityGroups {
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
-			g, err := a.Store.FindSecurityGroup(ctx, id)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, novaGroup(g))
-		}
-	}
-	return gateway.JSON(http.StatusOK, map[string]any{"security_groups": list}), nil
-}
-
-// novaGroup is a group as Nova showed it: ingress rules only.
-func novaGroup(g topology.SecurityGroup) map[string]any {
-	rules := []map[string]any{}
-	for _, rule := range g.Rules {
-		if rule.Direction != "ingress" {
-			continue
-		}
-		n := map[string]any{
-			"id": rule.ID, "parent_group_id": g.ID, "ip_protocol": orNull(rule.Protocol), "from_port": rule.PortMin, "to_port": rule.PortMax,
-			"group": map[string]any{}, "ip_range": map[string]any{},
-		}
-		if rule.RemoteIPPrefix != "" {
-			n["ip_range"] = map[string]any{"cidr": rule.RemoteIPPrefix}
-		}
-		rules = append(rules, n)
-	}
-	return map[string]any{"id": g.ID, "name": g.Name, "description": g.Description, "tenant_id": g.ProjectID, "rules": rules}
-}
-
-func orNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
+	return a.doors.ServerGroups(ctx, by, r.Param("id"))
 }

@@ -5,6 +5,7 @@ package compute
 import (
 	"context"
 	"log/slog"
+	"mime"
 	"net/http"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/gateway/compute/legacy"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/store"
 )
@@ -38,6 +40,8 @@ type Deps struct {
 	Fleet      *fleet.Fleet
 	Dispatch   *dispatch.Dispatcher
 	Reconciler Reconciler
+	// Region is how old clients get at the region's other services.
+	Region legacy.Region
 	// CreateTimeout is how long one creation may take. Default DefaultCreateTimeout.
 	CreateTimeout time.Duration
 	Now           func() time.Time
@@ -48,6 +52,7 @@ type Deps struct {
 type api struct {
 	Deps
 	window *window
+	doors  *legacy.Doors
 }
 
 // Service is the Compute API.
@@ -61,9 +66,9 @@ func Service(d Deps) gateway.Service {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &api{Deps: d, window: &window{fleet: d.Fleet, now: d.Now}}
+	a := &api{Deps: d, window: &window{fleet: d.Fleet, now: d.Now}, doors: &legacy.Doors{Region: d.Region}}
 	return gateway.Service{
-		Name: "compute", Prefix: "/compute", Version: "/v2.1", ProjectInPath: true,
+		Name: "compute", Prefix: "/compute", Version: "/v2.1", ProjectInPath: true, Strict: true,
 		Routes: a.routes(),
 		Error:  gateway.NovaError,
 		Before: a.before,
@@ -71,9 +76,28 @@ func Service(d Deps) gateway.Service {
 	}
 }
 
-// before settles the microversion. It is written back into the request, so that
-// "latest" means the same number here and in every pod.
+// before holds what Nova settles before it looks who does the work.
 func (a *api) before(ctx context.Context, _ identity.Caller, r *gateway.Request) error {
+	if err := a.settleVersion(ctx, r); err != nil {
+		return err
+	}
+	return checkType(r)
+}
+
+// checkType refuses bodies that are not JSON, as Nova does: a missing type, a
+// malformed one and text/plain pass for JSON.
+func checkType(r *gateway.Request) error {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err != nil, kind == "text/plain", kind == "application/json", kind == "application/vnd.openstack.compute+json":
+		return nil
+	}
+	return fault.New(fault.UnknownMedia, "", "Unsupported Content-Type")
+}
+
+// settleVersion settles the microversion. It is written back into the request, so
+// that "latest" means the same number here and in every pod.
+func (a *api) settleVersion(ctx context.Context, r *gateway.Request) error {
 	w := gateway.Window{Min: minVersion, Max: minVersion}
 	if r.Header.Get(versionHeader) != "" || r.Header.Get(legacyVersionHeader) != "" {
 		var err error
