@@ -32,10 +32,12 @@ var layers = [][]string{
 	{"jobs"},
 	{"fleet"},
 	{"store"},
+	{"release"},
 	{"pod"},
 	{"identity"},
 	{"topology"},
 	{"config"},
+	{"microversion"},
 	{"fault"},
 }
 

@@ -19,8 +19,10 @@ import (
 	"github.com/tricircle/tricircle/internal/dispatch"
 	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/jobs"
+	"github.com/tricircle/tricircle/internal/microversion"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/reconcile"
+	"github.com/tricircle/tricircle/internal/release"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -107,7 +109,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 // wire makes the parts between the store and the ways in.
 func (a *App) wire(o Options) (err error) {
 	a.fleet = fleet.New(fleet.Options{
-		Store: a.store, Own: a.account, Log: a.log,
+		Store: a.store, Own: a.account, Log: a.log, Versions: versions(a.config.Compute),
 		Credentials: a.credentials(o.Getenv),
 		Client: pod.Options{
 			Timeout: a.config.Pods.Timeout, ConnectTimeout: a.config.Pods.ConnectTimeout,
@@ -125,6 +127,13 @@ func (a *App) wire(o Options) (err error) {
 		WorkersPerPod: a.config.Jobs.Workers, MaxWait: a.config.Jobs.MaxBackoff, IntentDelay: o.IntentDelay,
 	})
 	return err
+}
+
+// versions are the operator's bounds; what is not set is zero.
+func versions(c config.Compute) release.Limits {
+	low, _ := microversion.Parse(c.MinMicroversion)
+	high, _ := microversion.Parse(c.MaxMicroversion)
+	return release.Limits{Min: low, Max: high}
 }
 
 // credentials resolves the references to credentials that pods name.

@@ -39,6 +39,14 @@ type Config struct {
 	Limits           Limits   `yaml:"limits" envPrefix:"LIMITS_"`
 	Networks         Networks `yaml:"networks" envPrefix:"NETWORKS_"`
 	Jobs             Jobs     `yaml:"jobs" envPrefix:"JOBS_"`
+	Compute          Compute  `yaml:"compute" envPrefix:"COMPUTE_"`
+}
+
+// Compute says which versions of the Compute API are offered. What is empty
+// follows from the pods.
+type Compute struct {
+	MinMicroversion string `yaml:"min_microversion" env:"MIN_MICROVERSION"`
+	MaxMicroversion string `yaml:"max_microversion" env:"MAX_MICROVERSION"`
 }
 
 // Log says what is logged and how.

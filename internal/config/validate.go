@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tricircle/tricircle/internal/microversion"
 )
 
 // Mistake is one thing that is wrong, at a key.
@@ -52,7 +54,26 @@ func (c Config) Validate() error {
 	c.Networks.validate(&m)
 	m.number("jobs.workers", c.Jobs.Workers, 1, 1000)
 	m.duration("jobs.max_backoff", c.Jobs.MaxBackoff, time.Second, 24*time.Hour)
+	c.Compute.validate(&m)
 	return errors.Join(m...)
+}
+
+func (c Compute) validate(m *mistakes) {
+	low, ok := m.microversion("compute.min_microversion", c.MinMicroversion)
+	high, ok2 := m.microversion("compute.max_microversion", c.MaxMicroversion)
+	if ok && ok2 {
+		m.add(!high.Less(low), "compute.max_microversion", "is below compute.min_microversion")
+	}
+}
+
+// microversion reads a version, if one is given.
+func (m *mistakes) microversion(key, text string) (v microversion.Version, given bool) {
+	if text == "" {
+		return v, false
+	}
+	v, ok := microversion.Parse(text)
+	m.add(ok && v.Major == 2 && v.Minor > 0, key, "%q is not a version of the Compute API, such as 2.79", text)
+	return v, ok
 }
 
 func (k Keystone) validate(m *mistakes) {

@@ -15,6 +15,7 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/release"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -107,6 +108,15 @@ func (r *Result) Unreachable() []string {
 		names[i] = t.Pod
 	}
 	return names
+}
+
+// Untold says what pods of an old release could not tell of their rows.
+func (r *Result) Untold() []string {
+	var untold []string
+	for _, s := range r.listing.sources {
+		untold = append(untold, s.header[release.UntoldHeader]...)
+	}
+	return untold
 }
 
 const (

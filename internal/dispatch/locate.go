@@ -244,9 +244,10 @@ func (d *Dispatcher) All(ctx context.Context, pods []string, r pod.Request) ([]A
 	return answers, nil
 }
 
-// Away reports whether the pod gave no answer of its own.
+// Away reports whether the pod gave no answer of its own: it is away, or too old to
+// be asked this.
 func (a Answer) Away() bool {
-	return fault.Is(a.Err, fault.Unavailable) || fault.Is(a.Err, fault.Timeout) || a.Err != nil && fault.KindOf(a.Err) == fault.Internal
+	return fault.Is(a.Err, fault.NotAcceptable) && pod.NotSent(a.Err) || fault.Is(a.Err, fault.Unavailable) || fault.Is(a.Err, fault.Timeout) || a.Err != nil && fault.KindOf(a.Err) == fault.Internal
 }
 
 // One asks one pod, and waits for it no longer than the dispatcher's timeout.

@@ -49,6 +49,7 @@ func (f *Fleet) held(ctx context.Context, name string) (held, error) {
 	}
 	if old, ok := f.clients[name]; ok {
 		old.client.Close() // idle connections only: requests under way end well
+		f.releases.Forget(name)
 	}
 	f.clients[name] = h
 	return h, nil

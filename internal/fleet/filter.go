@@ -19,6 +19,7 @@ type filter struct {
 var filters = []filter{
 	{later: false, refuse: otherPod},
 	{later: false, refuse: networkElsewhere},
+	{later: false, refuse: tooOld},
 	{later: true, refuse: refusedThis},
 	{later: true, refuse: away},
 	{later: false, refuse: imageMissing},
@@ -48,6 +49,8 @@ func otherPod(c Candidate, n Need) string {
 	}
 	return fmt.Sprintf("the server must be in pod %s: %s", n.PodOnly, why)
 }
+
+func tooOld(c Candidate, n Need) string { return n.TooOld[c.Pod] }
 
 func networkElsewhere(c Candidate, n Need) string {
 	for _, net := range n.NetworkPods {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/release"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -28,8 +29,10 @@ type Options struct {
 	// Client is what the clients of all pods share: time limits, breaker, metrics.
 	// Name, Region, Interface and Account are filled in per pod.
 	Client pod.Options
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Versions bounds the versions of the Compute API that the region offers.
+	Versions release.Limits
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Fleet is the set of pods. It is safe for concurrent use.
@@ -45,6 +48,8 @@ type Fleet struct {
 	capacity    *capacities
 	sizes       *sizes
 	full        *fullness
+	versions    release.Limits
+	releases    *release.Book
 
 	mu      sync.Mutex
 	epoch   int // bumped by Changed: a list read before it is not kept
@@ -76,12 +81,15 @@ func New(o Options) *Fleet {
 			return pod.AccountOptions{}, fault.New(fault.Invalid, "", "no credentials called %q are configured", ref)
 		}
 	}
-	return &Fleet{
+	f := &Fleet{
 		store: o.Store, own: o.Own, credentials: credentials, client: o.Client, now: now, log: log,
 		seen: newSightings(now), clients: map[string]held{},
 		capacity: &capacities{now: now, of: map[string]reading{}}, sizes: &sizes{now: now, of: map[string]sized{}},
-		full: &fullness{now: now, of: map[fullKey]fullFor{}},
+		full:     &fullness{now: now, of: map[fullKey]fullFor{}},
+		versions: o.Versions, releases: release.NewBook(now, log),
 	}
+	f.client.Around = f.releases.Around
+	return f
 }
 
 // Pods lists the pods by name. Another replica's change is seen within two

@@ -22,6 +22,9 @@ type Need struct {
 	// names lives there; Why says what ("port 4f… is on a local network of it").
 	PodOnly string `json:"pod_only,omitempty"`
 	Why     string `json:"why,omitempty"`
+	// TooOld says, by pod, why it cannot do what the request asks in the API version
+	// that it asks for.
+	TooOld map[string]string `json:"too_old,omitempty"`
 	// NetworkPods holds, for each network that cannot be in every pod, where it can be.
 	NetworkPods []Confined `json:"network_pods,omitempty"`
 	// Refused are the pods that have refused this very request.

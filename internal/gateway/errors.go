@@ -61,7 +61,9 @@ func named(names map[int]string, other string, err *fault.Error, r *http.Request
 	if name == "" {
 		name = other
 	}
-	return jsonError(status, map[string]any{name: map[string]any{"code": status, "message": messageOf(err, r)}})
+	status, header, body := jsonError(status, map[string]any{name: map[string]any{"code": status, "message": messageOf(err, r)}})
+	header.Set("Content-Type", "application/json; charset=UTF-8") // as webob writes it
+	return status, header, body
 }
 
 // NeutronError is the Network API's shape.

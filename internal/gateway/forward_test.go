@@ -224,38 +224,6 @@ func TestLinksFrom(t *testing.T) {
 	}
 }
 
-func TestNegotiate(t *testing.T) {
-	t.Parallel()
-	window := Window{Min: Microversion{2, 1}, Max: Microversion{2, 93}}
-	for _, test := range []struct {
-		header, legacy, want string
-		kind                 fault.Kind
-	}{
-		{"", "", "2.1", 0},
-		{"compute 2.69", "", "2.69", 0},
-		{"compute latest", "", "2.93", 0},
-		{"volume 3.70, compute 2.8", "2.5", "2.8", 0},
-		{"volume 3.70", "2.5", "2.5", 0},
-		{"compute 2.94", "", "2.94", fault.NotAcceptable},
-		{"compute 2.0", "", "2.0", fault.NotAcceptable},
-		{"compute x", "", "", fault.Invalid},
-	} {
-		h := http.Header{}
-		h.Set("OpenStack-API-Version", test.header)
-		h.Set("X-OpenStack-Nova-API-Version", test.legacy)
-		got, err := window.Negotiate(h, "compute", "X-OpenStack-Nova-API-Version")
-		if test.kind != 0 {
-			if !fault.Is(err, test.kind) {
-				t.Errorf("Negotiate(%q) = %v, want kind %v", test.header, err, test.kind)
-			}
-			continue
-		}
-		if err != nil || got.String() != test.want {
-			t.Errorf("Negotiate(%q, %q) = %v, %v, want %s", test.header, test.legacy, got, err, test.want)
-		}
-	}
-}
-
 func TestSetField(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ doc, want string }{

@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/tricircle/tricircle/internal/dispatch"
+	"github.com/tricircle/tricircle/internal/release"
 )
 
 // UnreachableHeader names the pods that are missing in an answer.
@@ -19,6 +20,9 @@ func MergedList(result *dispatch.Result) *Reply {
 		_, err := result.WriteTo(w)
 		return err
 	}}
+	if untold := result.Untold(); len(untold) > 0 {
+		reply.Header = http.Header{release.UntoldHeader: untold}
+	}
 	return reply.Without(result.Unreachable()...)
 }
 

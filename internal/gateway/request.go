@@ -21,6 +21,9 @@ type Request struct {
 	Service *Service
 	// ID is our request ID, "req-<uuid>".
 	ID string
+	// Version is the microversion spoken, or refused; zero until the service has
+	// read it.
+	Version Microversion
 
 	params    chi.RouteParams
 	publicURL string

@@ -29,6 +29,13 @@ var (
 // An error is a *fault.Error with Pod set: Unavailable, or Timeout. NotSent tells
 // whether the request can have had an effect.
 func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
+	if c.Around != nil {
+		return c.Around(ctx, c, r, c.measured)
+	}
+	return c.measured(ctx, r)
+}
+
+func (c *Client) measured(ctx context.Context, r Request) (*http.Response, error) {
 	start := c.Now()
 	resp, err := c.guarded(ctx, &r)
 	status := 0
@@ -245,6 +252,12 @@ type notSent struct {
 
 func (e *notSent) Error() string { return "nothing was sent" }
 func (e *notSent) Unwrap() error { return e.err }
+
+// Refused is f as the error of a request that was not sent, for what it asks.
+func Refused(f fault.Error) error {
+	f.Err = &notSent{err: f.Err}
+	return &f
+}
 
 // NotSent reports whether err comes from a request that never reached the pod, so
 // that it can have had no effect.

@@ -66,9 +66,15 @@ type Options struct {
 	// Metrics is called once per request; status 0 means no answer. Op is as in
 	// Request, so it has few values.
 	Metrics func(pod, service, op string, status int, d time.Duration)
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Around, if set, does each request by means of do, which sends it: package
+	// release brings requests and answers to other versions there.
+	Around func(ctx context.Context, c *Client, r Request, do Doer) (*http.Response, error)
+	Log    *slog.Logger
+	Now    func() time.Time
 }
+
+// Doer sends a request.
+type Doer func(ctx context.Context, r Request) (*http.Response, error)
 
 // Request is one call to the pod.
 type Request struct {

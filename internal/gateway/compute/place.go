@@ -40,6 +40,9 @@ func (a *api) plan(ctx context.Context, j *job) error {
 	if j.need.PodOnly, j.need.Why, err = a.tied(ctx, j); err != nil {
 		return err
 	}
+	if j.need.TooOld, err = a.tooOld(ctx, j); err != nil {
+		return err
+	}
 	j.need.ImageID = j.wish.ImageID
 	return a.toNamedHosts(ctx, j)
 }

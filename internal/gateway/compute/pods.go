@@ -12,29 +12,11 @@ import (
 
 	"github.com/tricircle/tricircle/internal/dispatch"
 	"github.com/tricircle/tricircle/internal/fault"
-	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/release"
 )
-
-// eachPod runs f for every pod at once and waits. A pod without a usable client
-// is left out.
-func eachPod(ctx context.Context, f *fleet.Fleet, do func(name string, c *pod.Client)) {
-	pods, err := f.Pods(ctx)
-	if err != nil {
-		return
-	}
-	var wg sync.WaitGroup
-	for _, p := range pods {
-		c, err := f.Client(ctx, p.Name)
-		if err != nil {
-			continue
-		}
-		wg.Go(func() { do(p.Name, c) })
-	}
-	wg.Wait()
-}
 
 // question is one request that is put to several pods.
 type question struct {
@@ -147,6 +129,9 @@ func (a *api) replyFrom(r *gateway.Request, n answer, all []answer) *gateway.Rep
 	if len(n.Body) > 0 {
 		reply.Body = a.viewOf(r, n.Pod).links(n.Body)
 		reply.Header.Set("Content-Type", n.Header.Get("Content-Type"))
+	}
+	if untold := n.Header[release.UntoldHeader]; len(untold) > 0 {
+		reply.Header[release.UntoldHeader] = untold
 	}
 	return reply.Without(missing(all)...)
 }

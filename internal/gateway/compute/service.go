@@ -15,6 +15,7 @@ import (
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/gateway/compute/legacy"
 	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/microversion"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -51,8 +52,7 @@ type Deps struct {
 // api holds the handlers.
 type api struct {
 	Deps
-	window *window
-	doors  *legacy.Doors
+	doors *legacy.Doors
 }
 
 // Service is the Compute API.
@@ -66,7 +66,7 @@ func Service(d Deps) gateway.Service {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &api{Deps: d, window: &window{fleet: d.Fleet, now: d.Now}, doors: &legacy.Doors{Region: d.Region}}
+	a := &api{Deps: d, doors: &legacy.Doors{Region: d.Region}}
 	return gateway.Service{
 		Name: "compute", Prefix: "/compute", Version: "/v2.1", ProjectInPath: true, Strict: true,
 		Routes: a.routes(),
@@ -98,19 +98,19 @@ func checkType(r *gateway.Request) error {
 // settleVersion settles the microversion. It is written back into the request, so
 // that "latest" means the same number here and in every pod.
 func (a *api) settleVersion(ctx context.Context, r *gateway.Request) error {
-	w := gateway.Window{Min: minVersion, Max: minVersion}
-	if r.Header.Get(versionHeader) != "" || r.Header.Get(legacyVersionHeader) != "" {
-		var err error
-		if w, err = a.window.get(ctx); err != nil {
+	w, err := a.Fleet.Window(ctx)
+	if err != nil {
+		if _, given := microversion.Asked(r.Header, "compute", legacyVersionHeader); given {
 			return err
 		}
+		w = gateway.Window{Min: minVersion, Max: minVersion}
 	}
-	v, err := w.Negotiate(r.Header, "compute", legacyVersionHeader)
-	if err != nil {
+	// What is refused is told in the answer's header, too.
+	if r.Version, err = w.Negotiate(r.Header, "compute", legacyVersionHeader); err != nil {
 		return err
 	}
-	r.Header.Set(versionHeader, "compute "+v.String())
-	r.Header.Set(legacyVersionHeader, v.String())
+	r.Header.Set(versionHeader, "compute "+r.Version.String())
+	r.Header.Set(legacyVersionHeader, r.Version.String())
 	return nil
 }
 
@@ -124,19 +124,15 @@ func versionOf(r *gateway.Request) gateway.Microversion {
 }
 
 // after adds what Nova puts on every reply: the version spoken (for 406 the one
-// asked for) and its own name for the request ID.
+// asked for), unless the request failed before it was read, and Nova's own name
+// for the request ID.
 func after(r *gateway.Request, h http.Header) {
 	h.Set("X-Compute-Request-Id", r.ID)
-	if r.Route.Strategy == gateway.Public {
+	if r.Version.IsZero() {
 		return
 	}
-	anyWindow := gateway.Window{Min: minVersion, Max: gateway.Microversion{Major: 1 << 30}}
-	v, err := anyWindow.Negotiate(r.Header, "compute", legacyVersionHeader)
-	if fault.Is(err, fault.Invalid) || v.Major == 1<<30 {
-		return // malformed, or refused before it was settled
-	}
-	h.Set(versionHeader, "compute "+v.String())
-	h.Set(legacyVersionHeader, v.String())
+	h.Set(versionHeader, "compute "+r.Version.String())
+	h.Set(legacyVersionHeader, r.Version.String())
 	h["Vary"] = []string{"OpenStack-API-Version", "X-OpenStack-Nova-API-Version"}
 }
 

@@ -2,116 +2,42 @@ package compute
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
-	"sync"
-	"time"
 
 	"github.com/tricircle/tricircle/internal/fault"
-	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
-	"github.com/tricircle/tricircle/internal/pod"
-	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/release"
 )
 
 // minVersion is what Nova assumes when a request names no version, and the
 // lowest that any Nova with v2.1 speaks.
 var minVersion = gateway.Microversion{Major: 2, Minor: 1}
 
-const (
-	windowAge     = 5 * time.Minute  // how soon an upgraded pod is noticed
-	windowRetry   = 10 * time.Second // how soon a pod is asked again that did not answer
-	windowTimeout = 5 * time.Second
-)
-
-// window is the range of microversions that every pod speaks. A pod that has
-// never answered does not narrow it; one that has keeps counting while it is away.
-type window struct {
-	fleet *fleet.Fleet
-	now   func() time.Time
-
-	mu         sync.Mutex
-	max        map[string]gateway.Microversion // by pod
-	asked      time.Time
-	refreshing bool
-}
-
-// get is the current window. One request at a time refreshes it; the others go on
-// with what was known, once something is.
-func (w *window) get(ctx context.Context) (gateway.Window, error) {
-	pods, err := w.fleet.Pods(ctx)
+// tooOld says which pods cannot make the server as the request's version has it,
+// and why.
+func (a *api) tooOld(ctx context.Context, j *job) (map[string]string, error) {
+	pods, err := a.Fleet.Pods(ctx)
 	if err != nil {
-		return gateway.Window{}, err
+		return nil, err
 	}
-	if known, mine := w.claim(pods); mine {
-		w.learn(w.ask(ctx, known))
+	body, err := j.request.Bytes()
+	if err != nil {
+		return nil, err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	lowest, found := gateway.Microversion{}, false
+	call := release.Call{Method: http.MethodPost, Path: "/servers", Body: body, Admin: j.by.IsAdmin()}
+	why := map[string]string{}
 	for _, p := range pods {
-		if v, ok := w.max[p.Name]; ok && (!found || v.Less(lowest)) {
-			lowest, found = v, true
+		err := a.Fleet.Releases().Check(p.Name, call, versionOf(j.request))
+		if f, ok := faultOf(err); ok {
+			why[p.Name] = f.Message
 		}
 	}
-	if !found {
-		return gateway.Window{}, fault.New(fault.Unavailable, "", "no pod has told which API versions it speaks")
-	}
-	return gateway.Window{Min: minVersion, Max: lowest}, nil
+	return why, nil
 }
 
-// claim reports whether the caller is to ask the pods, and what is known.
-func (w *window) claim(pods []store.Pod) (known map[string]gateway.Microversion, mine bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	missing := slices.ContainsFunc(pods, func(p store.Pod) bool { _, ok := w.max[p.Name]; return !ok })
-	age := w.now().Sub(w.asked)
-	stale := w.max == nil || age > windowAge || missing && age > windowRetry
-	if !stale || w.refreshing && len(w.max) > 0 {
-		return nil, false
-	}
-	w.refreshing = true
-	return maps.Clone(w.max), true
-}
-
-func (w *window) learn(fresh map[string]gateway.Microversion) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.max, w.asked, w.refreshing = fresh, w.now(), false
-}
-
-// ask asks every pod; what one does not answer stands as known. It outlives the
-// request that happened to start it.
-func (w *window) ask(ctx context.Context, known map[string]gateway.Microversion) map[string]gateway.Microversion {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), windowTimeout)
-	defer cancel()
-	var mu sync.Mutex
-	fresh := map[string]gateway.Microversion{}
-	maps.Copy(fresh, known)
-	eachPod(ctx, w.fleet, func(name string, c *pod.Client) {
-		var list struct {
-			Versions []struct {
-				ID      string `json:"id"`
-				Version string `json:"version"`
-			} `json:"versions"`
-		}
-		if c.JSON(ctx, pod.Request{Service: pod.Compute, Method: http.MethodGet, Path: "//", Timeout: windowTimeout, Op: "list versions"}, nil, &list) != nil {
-			return
-		}
-		for _, v := range list.Versions {
-			if highest, ok := gateway.ParseMicroversion(v.Version); ok && v.ID == "v2.1" {
-				mu.Lock()
-				fresh[name] = highest
-				mu.Unlock()
-			}
-		}
-	})
-	return fresh
-}
-
-// versions is "GET /compute/": the list of API versions.
+// versions is "GET /compute/": the list of API versions, in which microversions
+// play no part. Nova's v2.0, the same API without them, is not offered.
 func (a *api) versions(ctx context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 	doc, err := a.versionDocument(ctx, r)
 	if err != nil {
@@ -121,8 +47,15 @@ func (a *api) versions(ctx context.Context, _ identity.Caller, r *gateway.Reques
 	return gateway.JSON(http.StatusOK, map[string]any{"versions": []any{doc}}), nil
 }
 
-// version is "GET /compute/v2.1/": one version's document.
+// version is "GET /compute/v2.1/": one version's document. Anybody may read it,
+// but in a microversion that is offered.
 func (a *api) version(ctx context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	if err := a.settleVersion(ctx, r); err != nil {
+		return nil, err
+	}
+	if id := r.Param("version"); id != "" && id != "v2.1" {
+		return nil, fault.New(fault.NotFound, "", "The resource could not be found.")
+	}
 	doc, err := a.versionDocument(ctx, r)
 	if err != nil {
 		return nil, err
@@ -138,7 +71,7 @@ func (a *api) version(ctx context.Context, _ identity.Caller, r *gateway.Request
 }
 
 func (a *api) versionDocument(ctx context.Context, _ *gateway.Request) (map[string]any, error) {
-	w, err := a.window.get(ctx)
+	w, err := a.Fleet.Window(ctx)
 	if err != nil {
 		return nil, err
 	}

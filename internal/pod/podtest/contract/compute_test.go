@@ -127,7 +127,7 @@ var computeChecks = []check{
 	}},
 	{"key pairs", func(t *testing.T, w *world) {
 		name := "contract-" + random(8)
-		public := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM+A7y+JsE1QcuLOITPpsD5/s+VJFPyqDx0PeCarcuqw contract"
+		public := publicKey
 		r := w.demo.compute(t, "POST", "/os-keypairs", doc{"keypair": doc{"name": name, "public_key": public, "type": "ssh"}}, latest).want(t, 201)
 		if r.text("keypair", "fingerprint") != "7d:19:04:ea:6e:f7:f0:e3:33:55:d8:dc:6e:d2:1f:d9" || r.text("keypair", "user_id") != w.demo.userID {
 			t.Errorf("key pair = %s", r.raw)

@@ -93,7 +93,7 @@ func runAll(t *testing.T, file, pod string, pause time.Duration) {
 	}{
 		{"identity", identityChecks}, {"network", networkChecks}, {"subnet", subnetChecks}, {"port", portChecks}, {"dhcp", dhcpChecks},
 		{"security group", groupChecks}, {"network list", listChecks}, {"compute", computeChecks}, {"server", serverChecks},
-		{"server list", serverListChecks}, {"flavor", flavorChecks}, {"image", imageChecks}, {"volume", volumeChecks},
+		{"server list", serverListChecks}, {"release", releaseChecks}, {"flavor", flavorChecks}, {"image", imageChecks}, {"volume", volumeChecks},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.checks {

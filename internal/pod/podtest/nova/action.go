@@ -2,6 +2,7 @@ package nova
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -300,8 +301,16 @@ func (v *server) act(r *rest.Request, name string) {
 	at := v.updated
 	v.actions = append([]rest.Doc{{
 		"action": name, "instance_uuid": v.id, "request_id": r.ID, "user_id": r.Caller.UserID, "project_id": r.Caller.ProjectID,
-		"start_time": micros(at), "message": nil,
+		"start_time": micros(at), "updated_at": micros(at), "message": nil,
 	}}, v.actions...)
+}
+
+func actionView(r *rest.Request, action rest.Doc) rest.Doc {
+	d := maps.Clone(action)
+	if r.Minor < 58 {
+		delete(d, "updated_at")
+	}
+	return d
 }
 
 func (s *Server) listActions(r *rest.Request) (*rest.Reply, error) {
@@ -309,7 +318,11 @@ func (s *Server) listActions(r *rest.Request) (*rest.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rest.OK(rest.Doc{"instanceActions": v.actions})
+	list := []rest.Doc{}
+	for _, a := range v.actions {
+		list = append(list, actionView(r, a))
+	}
+	return rest.OK(rest.Doc{"instanceActions": list})
 }
 
 func (s *Server) showAction(r *rest.Request) (*rest.Reply, error) {
@@ -319,7 +332,7 @@ func (s *Server) showAction(r *rest.Request) (*rest.Reply, error) {
 	}
 	for _, a := range v.actions {
 		if a["request_id"] == r.Param("request") {
-			return rest.OK(rest.Doc{"instanceAction": a})
+			return rest.OK(rest.Doc{"instanceAction": actionView(r, a)})
 		}
 	}
 	return nil, fail(http.StatusNotFound, "Action for request_id %s on instance %s not found", r.Param("request"), v.id)

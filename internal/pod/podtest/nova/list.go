@@ -39,7 +39,11 @@ func (s *Server) listServers(r *rest.Request) (*rest.Reply, error) {
 }
 
 func (s *Server) listServersDetail(r *rest.Request) (*rest.Reply, error) {
-	return s.list(r, "servers/detail", func(v *server) rest.Doc { return s.view(r, v, true) })
+	return s.list(r, "servers/detail", func(v *server) rest.Doc {
+		d := s.view(r, v, true)
+		delete(d, "server_groups") // only one server shows them
+		return d
+	})
 }
 
 func (s *Server) list(r *rest.Request, path string, view func(*server) rest.Doc) (*rest.Reply, error) {

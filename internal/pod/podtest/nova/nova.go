@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,13 +48,14 @@ type Server struct {
 	flavors  []*Flavor
 	keypairs []*keypair
 	groups   []*serverGroup
+	lowest   int // second number of the lowest microversion
 	capacity int // servers that fit; negative: any number
 	quota    int // servers per project
 }
 
 // New makes a Nova without flavors.
 func New(o Options) *Server {
-	s := &Server{Options: o, capacity: -1, quota: 10}
+	s := &Server{Options: o, lowest: 1, capacity: -1, quota: 10}
 	s.http = s.routes()
 	return s
 }
@@ -73,6 +75,14 @@ func (s *Server) SetQuota(n int) {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	s.quota = n
+}
+
+// SetVersions makes another release of it: the second numbers of the lowest and
+// the highest microversion. Mu must not be held.
+func (s *Server) SetVersions(lowest, highest int) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	s.lowest, s.Highest = lowest, highest
 }
 
 // kinds are Nova's names for errors by status.
@@ -224,7 +234,9 @@ var versionForm = regexp.MustCompile(`^([1-9]\d*)\.([1-9]\d*|0)$`)
 
 // wanted finds the version that the client asks for; the newer header wins.
 func wanted(h http.Header) string {
-	for _, v := range strings.Split(strings.Join(h.Values("OpenStack-API-Version"), ","), ",") {
+	all := strings.Split(strings.Join(h.Values("OpenStack-API-Version"), ","), ",")
+	slices.Reverse(all) // the last entry counts
+	for _, v := range all {
 		if name, version, ok := strings.Cut(strings.TrimSpace(v), " "); ok && strings.EqualFold(name, "compute") {
 			return strings.TrimSpace(version)
 		}
@@ -233,11 +245,11 @@ func wanted(h http.Header) string {
 }
 
 func (s *Server) negotiate(r *rest.Request) error {
-	r.Minor = 1
+	r.Minor = s.lowest
 	text := wanted(r.Request.Header)
 	switch text {
 	case "":
-		text = "2.1"
+		text = fmt.Sprintf("2.%d", s.lowest)
 	case "latest":
 		text = fmt.Sprintf("2.%d", s.Highest)
 	}
@@ -249,8 +261,8 @@ func (s *Server) negotiate(r *rest.Request) error {
 	r.Header.Set("X-Openstack-Nova-Api-Version", text)
 	r.Header["Vary"] = []string{"OpenStack-API-Version", "X-OpenStack-Nova-API-Version"}
 	minor, err := strconv.Atoi(m[2])
-	if err != nil || m[1] != "2" || minor < 1 || minor > s.Highest {
-		return fail(http.StatusNotAcceptable, "Version %s is not supported by the API. Minimum is 2.1 and maximum is 2.%d.", text, s.Highest)
+	if err != nil || m[1] != "2" || minor < s.lowest || minor > s.Highest {
+		return fail(http.StatusNotAcceptable, "Version %s is not supported by the API. Minimum is 2.%d and maximum is 2.%d.", text, s.lowest, s.Highest)
 	}
 	r.Minor = minor
 	return nil
@@ -277,7 +289,7 @@ func bookmark(r *rest.Request, path string) rest.Doc {
 
 func (s *Server) versionDoc(r *rest.Request) rest.Doc {
 	return rest.Doc{
-		"id": "v2.1", "status": "CURRENT", "version": fmt.Sprintf("2.%d", s.Highest), "min_version": "2.1", "updated": "2013-07-23T11:33:21Z",
+		"id": "v2.1", "status": "CURRENT", "version": fmt.Sprintf("2.%d", s.Highest), "min_version": fmt.Sprintf("2.%d", s.lowest), "updated": "2013-07-23T11:33:21Z",
 		"links": []rest.Doc{{"rel": "self", "href": r.Root() + "/v2.1/"}},
 	}
 }
