@@ -255,7 +255,7 @@ func (a *api) placePort(ctx context.Context, p topology.Port, podName string) (s
 // post asks the pod for the server. A key pair that the pod does not have (the
 // pod is new, or was away when the key was made) is brought there first.
 func (a *api) post(ctx context.Context, j *job, body []byte) answer {
-	q := question{Method: http.MethodPost, Path: "/servers", Query: j.request.URL.Query(), Body: body, Version: versionOf(j.request), Op: "create server"}
+	q := question{Method: http.MethodPost, Path: "/servers", Query: j.request.URL.Query(), Body: body, Version: j.wish.spoken(len(j.nics)), Op: "create server"}
 	n := a.ask(ctx, j.by, j.pod.Name, q)
 	key, _ := j.wish.text("key_name")
 	if key != "" && fault.Is(n.Err, fault.Invalid) && strings.Contains(n.Err.Error(), "Invalid key_name") &&

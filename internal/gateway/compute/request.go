@@ -333,17 +333,25 @@ func (c *creation) body(p podServer) ([]byte, error) {
 	switch {
 	case len(p.Ports) > 0:
 		server["networks"] = mustJSON(portEntries(p.Ports))
-	case c.atVersion.AtLeast(2, 37):
-		server["networks"] = mustJSON("none")
 	default:
-		// Before 2.37 there is no word for "none", and the pod would pick one of
-		// the networks that it happens to hold. The caller is told, not surprised.
-		return nil, fault.New(fault.Invalid, "",
-			"a server without networks needs API version 2.37 or later in this region: no network is available to the project")
+		server["networks"] = mustJSON("none")
+		if _, given := server["description"]; !given && !c.atVersion.AtLeast(2, 19) {
+			server["description"] = server["name"] // what Nova makes of it before 2.19
+		}
 	}
 	document := maps.Clone(c.document)
 	document["server"] = mustJSON(server)
 	return json.Marshal(document)
+}
+
+// spoken is the version in which the pod is asked. Before 2.37 there is no word
+// for "no network", and the pod would pick one of those that it happens to hold.
+// Replies to a creation are the same in both.
+func (c *creation) spoken(ports int) gateway.Microversion {
+	if ports == 0 && !c.atVersion.AtLeast(2, 37) {
+		return gateway.Microversion{Major: 2, Minor: 37}
+	}
+	return c.atVersion
 }
 
 func portEntries(ports []podPort) []map[string]json.RawMessage {

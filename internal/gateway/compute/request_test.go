@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tidwall/gjson"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
@@ -179,14 +180,27 @@ func TestBodyForPod(t *testing.T) {
 	}
 }
 
+// TestBodyWithoutNetworkBefore237: the pod is told "none" in the first version
+// that knows the word, and gets the description that an older one would imply.
 func TestBodyWithoutNetworkBefore237(t *testing.T) {
 	t.Parallel()
 	c, err := parseCreation([]byte(serverBody("")), gateway.Microversion{Major: 2, Minor: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.body(podServer{Name: "s"}); !fault.Is(err, fault.Invalid) {
-		t.Errorf("body = %v, want kind %v", err, fault.Invalid)
+	body, err := c.body(podServer{Name: "s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := gjson.GetBytes(body, "server")
+	if server.Get("networks").Str != "none" || server.Get("description").Str != "s" {
+		t.Errorf("body = %s, want no network, and the name as description", body)
+	}
+	if v := c.spoken(0); v != (gateway.Microversion{Major: 2, Minor: 37}) {
+		t.Errorf("asked in %v, want 2.37", v)
+	}
+	if v := c.spoken(1); v != c.atVersion {
+		t.Errorf("asked in %v with a port, want %v", v, c.atVersion)
 	}
 }
 
