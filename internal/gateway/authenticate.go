@@ -27,7 +27,7 @@ func (g *gateway) authenticate(x *exchange, next func(*exchange) error) error {
 		return fmt.Errorf("cannot verify the token: %w", err)
 	}
 	caller.Token, caller.RequestID = token, x.id
-	x.caller = caller
+	x.caller, x.req.Known = caller, true
 	return next(x)
 }
 
@@ -35,6 +35,12 @@ func (g *gateway) authenticate(x *exchange, next func(*exchange) error) error {
 func (g *gateway) authorise(x *exchange, next func(*exchange) error) error {
 	if x.route.Public || x.route.Strategy == Public {
 		return next(x)
+	}
+	// The version first: refusals are told in it, too.
+	if x.service.Before != nil {
+		if err := x.service.Before(x.req.Context(), x.caller, x.req); err != nil {
+			return err
+		}
 	}
 	// A caller without a project sees nothing: everywhere below, an empty project
 	// means "all of them".
@@ -48,11 +54,6 @@ func (g *gateway) authorise(x *exchange, next func(*exchange) error) error {
 	if project := x.req.URLProject(); project != "" && x.service.ProjectInPath && project != x.caller.ProjectID {
 		return fault.New(fault.Invalid, CodeOtherProject,
 			"Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'", project, x.caller.ProjectID)
-	}
-	if x.service.Before != nil {
-		if err := x.service.Before(x.req.Context(), x.caller, x.req); err != nil {
-			return err
-		}
 	}
 	return next(x)
 }

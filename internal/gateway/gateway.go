@@ -191,6 +191,7 @@ func (g *gateway) match(x *exchange, next func(*exchange) error) error {
 		}
 		return next(x)
 	}
+	x.req = &Request{Request: x.r, Service: x.service, ID: x.id, publicURL: publicURL(g.PublicURL, x.r)}
 	// The services stand behind authentication: strangers get a 401 here too, and
 	// cannot find out which paths exist.
 	if err := g.authenticate(x, func(*exchange) error { return nil }); err != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -373,4 +374,63 @@ func TestARouteServedTwicePanics(t *testing.T) {
 		}
 	}()
 	New(Options{Services: []Service{{Prefix: "/x", Routes: []Route{{Method: "GET", Pattern: "/a"}, {Method: "GET", Pattern: "/a"}}}}})
+}
+
+// TestWebobAccepts holds errors before the service's own code to the forms that
+// webob has for them.
+func TestWebobAccepts(t *testing.T) {
+	t.Parallel()
+	const page = "text/html; charset=UTF-8"
+	for accept, want := range map[string]string{
+		"*/*": page, "text/*": page, "application/json, text/html": page, "application/json;q=0.5, */*": page,
+		"application/json": "application/json", "text/html;q=0.2, application/*": "application/json",
+		"": "text/plain; charset=UTF-8", "application/xml": "text/plain; charset=UTF-8", "*/*;q=0": "text/plain; charset=UTF-8",
+	} {
+		r := httptest.NewRequest("GET", "/compute/v2.1/nosuch", nil)
+		r.Header.Set("X-Auth-Token", "demo")
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		testHandler(t).ServeHTTP(w, r)
+		if got := w.Header().Get("Content-Type"); w.Code != 404 || got != want {
+			t.Errorf("Accept %q: %d %s, want 404 %s", accept, w.Code, got, want)
+		}
+	}
+}
+
+// TestHeadersOfRefusals holds what a refusal tells of the service: to strangers
+// nothing, to callers the version, and Allow only with a 405.
+func TestHeadersOfRefusals(t *testing.T) {
+	t.Parallel()
+	h := New(Options{
+		Services: []Service{{
+			Name: "compute", Prefix: "/compute", Version: "/v2.1", ProjectInPath: true, Routes: testRoutes(), Error: NovaError,
+			Before: func(_ context.Context, _ identity.Caller, r *Request) error {
+				r.Header.Set("Version", "settled")
+				return nil
+			},
+			After: func(r *Request, h http.Header) {
+				h.Set("Seen", r.Header.Get("Version")+" "+strconv.FormatBool(r.Known)+" "+strconv.FormatBool(r.Route != nil))
+			},
+		}, {Name: "image", Prefix: "/image", Version: "/v2", Routes: testRoutes(), Error: GlanceError}},
+		Verifier: verifier{}, Metrics: prometheus.NewRegistry(),
+	})
+	for _, test := range []struct {
+		method, path, token string
+		status              int
+		seen, content       string
+		allow               bool
+	}{
+		{"GET", "/compute/v2.1/servers", "", 401, " false true", "application/json", false},
+		{"GET", "/compute/v2.1/os-services", "demo", 403, "settled true true", "application/json; charset=UTF-8", false},
+		{"GET", "/compute/v2.1/fff/servers", "demo", 400, "settled true true", "application/json; charset=UTF-8", false},
+		{"GET", "/compute/v2.1/nosuch", "demo", 404, " true false", "text/html; charset=UTF-8", false},
+		{"PUT", "/compute/v2.1/servers", "demo", 404, " true false", "text/html; charset=UTF-8", false},
+		{"PUT", "/image/v2/servers", "demo", 405, "", "text/html; charset=UTF-8", true},
+	} {
+		a, _ := do(t, h, test.method, test.path, test.token, "")
+		got := []any{a.StatusCode, a.Header.Get("Seen"), a.Header.Get("Content-Type"), a.Header.Get("Allow") != ""}
+		if diff := cmp.Diff([]any{test.status, test.seen, test.content, test.allow}, got); diff != "" {
+			t.Errorf("%s %s (-want +got):\n%s", test.method, test.path, diff)
+		}
+	}
 }

@@ -17,8 +17,11 @@ import (
 // what the path said.
 type Request struct {
 	*http.Request
-	Route   *Route
+	Route   *Route // nil in Service.After when no route matched
 	Service *Service
+	// Known: the token is good. It is false in Service.After for those who had to be
+	// turned away, to whom the service says nothing of itself.
+	Known bool
 	// ID is our request ID, "req-<uuid>".
 	ID string
 	// Version is the microversion spoken, or refused; zero until the service has

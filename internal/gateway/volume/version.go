@@ -68,6 +68,9 @@ func (a *api) before(ctx context.Context, _ identity.Caller, r *gateway.Request)
 
 // after writes the headers that Cinder writes on every reply.
 func after(r *gateway.Request, h http.Header) {
+	if r.Route == nil || !r.Known && r.Route.Strategy != gateway.Public {
+		return // Cinder's own code has not seen it
+	}
 	if h.Get(versionHeader) == "" {
 		v := r.Header.Get(versionHeader)
 		if v == "" {
