@@ -19,13 +19,12 @@ const groupRules = networks + "security-group-rules"
 
 // rule is a rule as Nova's clients ask for it.
 type rule struct {
-	protocol   string // empty: any
-	ported     bool
-	from, to   int
-	cidr       string
-	group      string // the group that may come in
-	parent     string
-	unspecific bool // a rule for addresses without protocol and ports, which Nova refuses
+	protocol string // empty: any
+	ported   bool
+	from, to int
+	cidr     string
+	group    string // the group that may come in
+	parent   string
 }
 
 // createRule is "POST /os-security-group-rules".
