@@ -56,6 +56,11 @@ func (d *Doors) tell(ctx context.Context, by identity.Caller, method, path strin
 // do is where every question goes out. That a service or a pod behind it is away
 // is nothing to translate.
 func (d *Doors) do(ctx context.Context, by identity.Caller, q gateway.Question) (said, error) {
+	q.Header = q.Header.Clone()
+	if q.Header == nil {
+		q.Header = http.Header{}
+	}
+	q.Header.Set("Accept", "*/*") // Glance's errors as pages, which message reads
 	a, err := d.Region.Do(ctx, by, q)
 	if err == nil && (a.Status >= http.StatusInternalServerError || a.Status == http.StatusUnauthorized) {
 		err = said{a}.fault()
