@@ -82,7 +82,9 @@ func (a *Admin) resources(ctx context.Context, pod string) (map[string]int, erro
 	}
 	count := map[string]int{}
 	for _, m := range mappings {
-		count[m.Kind]++
+		if m.Kind != store.KindCatalog { // a piece of work, not a thing
+			count[m.Kind]++
+		}
 	}
 	return count, nil
 }
@@ -127,7 +129,7 @@ func (a *Admin) AddPod(ctx context.Context, spec PodSpec) (Pod, error) {
 // create makes the row. To the store no DHCP ports means the default, so a pod
 // without any, such as one with OVN, is told apart in a second step.
 func (a *Admin) create(ctx context.Context, row store.Pod) error {
-	if _, err := a.Store.CreatePod(ctx, row); err != nil || row.DHCPPorts > 0 {
+	if _, err := a.Store.AddPod(ctx, row); err != nil || row.DHCPPorts > 0 {
 		return err
 	}
 	_, err := a.Store.UpdatePod(ctx, row.Name, func(made *store.Pod) error {
@@ -180,6 +182,7 @@ func (a *Admin) refuseMove(ctx context.Context, name, region string) error {
 	if err != nil {
 		return err
 	}
+	maps.DeleteFunc(count, func(kind string, _ int) bool { return store.Shared(kind) })
 	if len(count) > 0 {
 		return fault.New(fault.Conflict, "", "the region of pod %s cannot change while it holds %s", name, counted(count))
 	}

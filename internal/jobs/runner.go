@@ -196,7 +196,7 @@ func (r *Runner) AddPod(name string) error {
 }
 
 // Enqueue inserts the jobs in the transaction. One that waits already is left to
-// its time. A job for an intent comes late: its maker is at work.
+// its time. A job for an intent or attempt comes late: its maker is at work.
 func (r *Runner) Enqueue(ctx context.Context, tx *store.Tx, targets ...store.Target) error {
 	return r.enqueue(ctx, tx, r.o.IntentDelay, targets)
 }
@@ -205,7 +205,7 @@ func (r *Runner) enqueue(ctx context.Context, tx *store.Tx, intentDelay time.Dur
 	params := make([]river.InsertManyParams, len(targets))
 	for i, t := range targets {
 		opts := &river.InsertOpts{Queue: queueName(t.Pod), UniqueOpts: onePerTarget}
-		if t.Kind == store.KindIntent && intentDelay > 0 {
+		if store.Journal(t.Kind) && intentDelay > 0 {
 			opts.ScheduledAt = r.o.Now().Add(intentDelay)
 		}
 		params[i] = river.InsertManyParams{Args: args{t}, InsertOpts: opts}

@@ -72,6 +72,10 @@ func New(o Options) *Reconciler {
 		store.KindSecurityGroup: r.group,
 		store.KindServer:        r.server,
 		store.KindIntent:        r.intent,
+		store.KindFlavor:        r.replica,
+		store.KindKeypair:       r.replica,
+		store.KindAttempt:       r.attempt,
+		store.KindCatalog:       r.catalog,
 	}
 	return r
 }
@@ -107,35 +111,42 @@ func (r *Reconciler) Ensure(ctx context.Context, t store.Target, complete func(c
 // still being worked on is left to those who do: its job comes back later and
 // holds up no worker meanwhile.
 func (r *Reconciler) take(ctx context.Context, t store.Target, settled func() bool) (unlock func(), err error) {
-	if t.Kind != store.KindIntent {
-		return r.locks.lock(ctx, keyOf(t), settled)
+	key := keyOf(t)
+	switch {
+	case t.Kind == store.KindAttempt:
+		_, kind, id := store.AttemptOf(t)
+		key = changeKey(kind, id)
+	case !store.Journal(t.Kind):
+		return r.locks.lock(ctx, key, settled)
 	}
 	soon, cancel := context.WithTimeout(ctx, 10*leasePoll)
 	defer cancel()
-	unlock, err = r.locks.lock(soon, keyOf(t), nil)
+	unlock, err = r.locks.lock(soon, key, nil)
 	if fault.Is(err, fault.Timeout) && ctx.Err() == nil {
-		return nil, &jobs.Again{After: leaseTime / 3, Reason: "the creation is under way"}
+		return nil, &jobs.Again{After: leaseTime / 3, Reason: underWay[t.Kind]}
 	}
 	return unlock, err
 }
 
+var underWay = map[string]string{store.KindIntent: "the creation is under way", store.KindAttempt: "the change is under way"}
+
 // settled spares a waiting user the lock when there is nothing to do.
 func (r *Reconciler) settled(ctx context.Context, t store.Target) bool {
 	m, err := r.store.FindMapping(ctx, t)
-	return err == nil && t.Kind != store.KindIntent && m.Generation == m.Observed
+	return err == nil && !store.Journal(t.Kind) && m.Generation == m.Observed
 }
 
 // round acts once and reports whether what it acted on is still what is wanted.
 func (r *Reconciler) round(ctx context.Context, t store.Target, act actor, complete func(context.Context, *store.Tx) error) (bool, error) {
 	m, err := r.store.FindMapping(ctx, t)
 	switch {
-	case fault.Is(err, fault.NotFound) && t.Kind != store.KindIntent:
+	case fault.Is(err, fault.NotFound) && !store.Journal(t.Kind):
 		return r.observe(ctx, store.Mapping{Target: t}, complete)
 	case err != nil && !fault.Is(err, fault.NotFound):
 		return false, err
 	}
 	m.Target = t
-	if t.Kind == store.KindIntent || m.Generation != m.Observed {
+	if store.Journal(t.Kind) || m.Generation != m.Observed {
 		c, err := r.pods.Client(ctx, t.Pod)
 		if err == nil {
 			err = act(ctx, c, m)
@@ -163,7 +174,7 @@ func (r *Reconciler) observe(ctx context.Context, m store.Mapping, complete func
 func (r *Reconciler) failed(ctx context.Context, t store.Target, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if t.Kind != store.KindIntent {
+	if !store.Journal(t.Kind) {
 		if ferr := r.store.Fail(ctx, t, err.Error()); ferr != nil {
 			r.log.WarnContext(ctx, "cannot record why a job waits", "kind", t.Kind, "id", t.ID, "pod", t.Pod, "error", ferr)
 		}

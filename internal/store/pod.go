@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,6 +46,15 @@ func noPod(name string) error { return fault.New(fault.NotFound, "", "no pod %s"
 // CreatePod adds a pod and returns it as stored; fault.Conflict if the name is
 // taken.
 func (s *Store) CreatePod(ctx context.Context, p Pod) (Pod, error) {
+	return s.createPod(ctx, p, func(*Tx) error { return nil })
+}
+
+// AddPod is CreatePod for one that gets what the other pods have.
+func (s *Store) AddPod(ctx context.Context, p Pod) (Pod, error) {
+	return s.createPod(ctx, p, func(tx *Tx) error { return welcomeTx(ctx, tx, p.Name) })
+}
+
+func (s *Store) createPod(ctx context.Context, p Pod, then func(*Tx) error) (Pod, error) {
 	if p.Name == "" {
 		return p, fault.New(fault.Invalid, "", "a pod needs a name")
 	}
@@ -65,8 +75,10 @@ func (s *Store) CreatePod(ctx context.Context, p Pod) (Pod, error) {
 		if err != nil {
 			return err
 		}
-		p.Number, err = podNumber(ctx, tx, p.Name)
-		return err
+		if p.Number, err = podNumber(ctx, tx, p.Name); err != nil {
+			return err
+		}
+		return then(tx)
 	})
 	return p, err
 }
@@ -95,7 +107,7 @@ func (s *Store) UpdatePod(ctx context.Context, name string, change func(*Pod) er
 		if p, err = findPod(ctx, tx, name, tx.forUpdate()); err != nil {
 			return err
 		}
-		created := p.CreatedAt
+		created, region := p.CreatedAt, p.Region
 		if err := change(&p); err != nil {
 			return err
 		}
@@ -105,7 +117,11 @@ func (s *Store) UpdatePod(ctx context.Context, name string, change func(*Pod) er
 			SET region = ?, zone = ?, pod_zone = ?, cloud = ?, interface = ?, dhcp_ports = ?, cordoned = ?, updated_at = ?
 			WHERE name = ?`,
 			p.Region, p.Zone, p.PodZone, p.Cloud, p.Interface, p.DHCPPorts, p.Cordoned, p.UpdatedAt, name)
-		return err
+		if err != nil || p.Region == region {
+			return err
+		}
+		// Another cloud: what it has in common with others is found out anew.
+		return errors.Join(leavePodTx(ctx, tx, name), welcomeTx(ctx, tx, name))
 	})
 	return p, err
 }
@@ -147,10 +163,11 @@ func (s *Store) DeletePod(ctx context.Context, name string) error {
 // clearPod forgets what was only seen in the pod and has jobs remove what was
 // made there. It returns what is left until they have.
 func clearPod(ctx context.Context, tx *Tx, pod string) ([]string, error) {
-	for _, table := range []string{"entries", "mappings"} {
-		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE pod = ? AND kind = ?`, pod, KindImage); err != nil {
-			return nil, err
-		}
+	if _, err := tx.Exec(ctx, `DELETE FROM entries WHERE pod = ? AND kind = ?`, pod, KindImage); err != nil {
+		return nil, err
+	}
+	if err := leavePodTx(ctx, tx, pod); err != nil {
+		return nil, err
 	}
 	reserved, err := list(ctx, tx, scanString, `SELECT id FROM ports WHERE pod = ?`, pod)
 	if err != nil {
@@ -214,9 +231,39 @@ func (u uses) words() []string {
 
 func (u uses) String() string { return strings.Join(u.words(), ", ") }
 
+// shared are the kinds that other pods have too: a pod keeps them when it leaves.
+var shared = append([]any{KindImage, KindCatalog}, replicated...)
+
+// Shared says that other pods have things of the kind too.
+func Shared(kind string) bool { return slices.Contains(shared, any(kind)) }
+
+// leavePodTx forgets what the pod has in common with others.
+func leavePodTx(ctx context.Context, tx *Tx, pod string) error {
+	gone, err := list(ctx, tx, scanTarget, `
+		DELETE FROM mappings
+		WHERE pod = ? AND kind IN (`+marks(len(shared))+`)
+		RETURNING kind, id, pod`, append([]any{pod}, shared...)...)
+	if err != nil {
+		return err
+	}
+	for _, t := range gone {
+		var left int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM mappings WHERE kind = ? AND id = ?`, t.Kind, t.ID).Scan(&left); err != nil {
+			return err
+		}
+		if left > 0 {
+			continue
+		}
+		if err := releaseTx(ctx, tx, t.Kind, t.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // podUse counts what is in the pod: "3 networks" and so on. An index entry
-// without a mapping counts too, as does a creation under way. Images do not: other
-// pods have them.
+// without a mapping counts too, as does a creation under way. What other pods
+// have too does not.
 func podUse(ctx context.Context, tx *Tx, pod string) (uses, error) {
 	return list(ctx, tx, scanUse, `
 		SELECT kind, count(*) FROM (
@@ -226,9 +273,9 @@ func podUse(ctx context.Context, tx *Tx, pod string) (uses, error) {
 			UNION
 			SELECT 'intent', id FROM intents WHERE pod = ?
 		) AS used
-		WHERE kind <> ?
+		WHERE kind NOT IN (`+marks(len(shared))+`)
 		GROUP BY kind
-		ORDER BY kind`, pod, pod, pod, KindImage)
+		ORDER BY kind`, append([]any{pod, pod, pod}, shared...)...)
 }
 
 func scanUse(row scanner) (u use, err error) {

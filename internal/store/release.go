@@ -11,6 +11,9 @@ func releaseTx(ctx context.Context, tx *Tx, kind, id string) error {
 	switch kind {
 	case KindServer:
 		return releaseServer(ctx, tx, id)
+	case KindFlavor, KindKeypair:
+		_, err := tx.Exec(ctx, `DELETE FROM replicas WHERE kind = ? AND id = ? AND deleted = 1 AND attempt = ''`, kind, id)
+		return err
 	case KindPort:
 		held = []string{
 			`DELETE FROM addresses WHERE port_id = ? AND NOT EXISTS (SELECT 1 FROM ports WHERE id = ?)`,

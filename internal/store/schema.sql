@@ -18,6 +18,15 @@ CREATE TABLE bindings (
     PRIMARY KEY (project_id, zone, pod)
 );
 
+CREATE TABLE copies (
+    kind    TEXT NOT NULL,
+    id      TEXT NOT NULL,
+    pod     TEXT NOT NULL,
+    content TEXT NOT NULL,
+    PRIMARY KEY (kind, id, pod),
+    FOREIGN KEY (kind, id, pod) REFERENCES mappings (kind, id, pod) ON DELETE CASCADE
+);
+
 CREATE TABLE decision_servers (
     server_id   TEXT PRIMARY KEY,
     decision_id TEXT NOT NULL REFERENCES decisions (id) ON DELETE CASCADE
@@ -221,6 +230,18 @@ CREATE INDEX ports_by_name ON ports (project_id, name, id);
 CREATE INDEX ports_by_network ON ports (network_id, id);
 
 CREATE INDEX ports_by_project ON ports (project_id, id);
+
+CREATE TABLE replicas (
+    kind        TEXT NOT NULL,
+    id          TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    content     TEXT NOT NULL,
+    everywhere  BIGINT NOT NULL,
+    deleted     BIGINT NOT NULL,
+    attempt     TEXT NOT NULL,
+    updated_at  BIGINT NOT NULL,
+    PRIMARY KEY (kind, id)
+);
 
 CREATE TABLE routers (
     id              TEXT PRIMARY KEY,

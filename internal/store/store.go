@@ -33,7 +33,17 @@ const (
 	KindVolume        = "volume"
 	KindImage         = "image"
 	KindIntent        = "intent" // a creation that was begun
+
+	// What is the same in every pod.
+	KindFlavor  = "flavor"
+	KindKeypair = "keypair" // its ID is USER/NAME
+	KindAttempt = "attempt" // a change of such a thing that was begun; its ID is ATTEMPT/KIND/ID
+	KindCatalog = "catalog" // all of them, for a pod that is new; its ID is the pod's name
 )
+
+// Journal says that targets of the kind look after what others have begun: they
+// have no mapping, and their jobs come late.
+func Journal(kind string) bool { return kind == KindIntent || kind == KindAttempt }
 
 // Target names a state to reach: this thing, right in this pod. It is what a job
 // is about.

@@ -15,6 +15,8 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/reconcile/plan"
+	"github.com/tricircle/tricircle/internal/store"
 )
 
 // flavorKeys are the sort keys that a flavor in detail shows; by the others the
@@ -40,7 +42,11 @@ func (a *api) flavors(ctx context.Context, by identity.Caller, r *gateway.Reques
 	if err != nil {
 		return nil, err
 	}
-	items := union(answers, "flavors", "id")
+	l, err := a.lag(ctx, store.KindFlavor)
+	if err != nil {
+		return nil, err
+	}
+	items := union(answers, "flavors", "id", func(id, pod string) (old, gone bool) { return l.of(store.KindFlavor, id, pod) })
 	key := cmp.Or(query.Get("sort_key"), "flavorid")
 	sortItems(items, flavorKeys[key], query.Get("sort_dir") == "desc")
 	items, more, err := pageOf(items, "id", query.Get("marker"), limit)
@@ -83,8 +89,17 @@ func (a *api) createFlavor(ctx context.Context, by identity.Caller, r *gateway.R
 		return nil, err
 	}
 	q.Body, q.Op = body, "create flavor"
-	undo := question{Method: http.MethodDelete, Path: "/flavors/" + url.PathEscape(id), Version: q.Version, Op: "delete flavor"}
-	return a.createEverywhere(ctx, by, r, q, undo)
+	name := strings.TrimSpace(gjson.GetBytes(body, "flavor.name").Str)
+	return a.change(ctx, by, r, change{
+		kind: store.KindFlavor, id: id, name: name, act: store.ActCreate, question: q,
+		taken: func(ctx context.Context) (map[string]error, error) {
+			return a.flavorTaken(ctx, by, q.Version, id, name)
+		},
+		made: func(n answer) (json.RawMessage, bool) {
+			doc := gjson.GetBytes(n.Body, "flavor")
+			return plan.ReadFlavor(doc).Content(), doc.Get("id").String() == id
+		},
+	})
 }
 
 // withFlavorID settles the ID, which each pod would else make up by itself.
@@ -97,10 +112,10 @@ func withFlavorID(body []byte) ([]byte, string, error) {
 		return body, "", nil // for the pod to refuse
 	}
 	id := ""
-	if raw := flavor["id"]; json.Unmarshal(raw, &id) != nil {
+	if raw := flavor["id"]; len(raw) > 0 && json.Unmarshal(raw, &id) != nil {
 		id = string(raw) // a number
 	}
-	if id = strings.TrimSpace(id); id == "" || id == "auto" || id == "null" {
+	if raw := string(flavor["id"]); raw == "" || raw == "null" || raw == "0" {
 		id = uuid.NewString()
 		flavor["id"] = mustJSON(id)
 	}
@@ -108,43 +123,131 @@ func withFlavorID(body []byte) ([]byte, string, error) {
 	return mustJSON(document), id, nil
 }
 
-// createEverywhere makes the same thing in every pod: in the first, whose answer
-// decides, then in the others. When one fails, what was made is taken back. A pod
-// that is away fails the request, because nobody would bring the thing there later.
-func (a *api) createEverywhere(ctx context.Context, by identity.Caller, r *gateway.Request, q, undo question) (*gateway.Reply, error) {
-	ctx = context.WithoutCancel(ctx)
-	names, err := a.podNames(ctx)
+// flavorTaken says which pods have a flavor with the ID or the name.
+func (a *api) flavorTaken(ctx context.Context, by identity.Caller, v gateway.Microversion, id, name string) (map[string]error, error) {
+	l, err := a.lag(ctx, store.KindFlavor)
 	if err != nil {
 		return nil, err
 	}
-	first := a.ask(ctx, by, names[0], q)
-	if first.Err != nil {
-		if first.Away() {
-			a.ask(ctx, by, names[0], undo)
-		}
-		return nil, first.Err
+	answers, err := a.collect(ctx, by, question{Method: http.MethodGet, Path: "/flavors", Query: url.Values{"is_public": {"None"}},
+		Version: v, Op: "list flavors"}, "flavors", "id")
+	if err != nil {
+		return nil, err
 	}
-	others := a.askThese(ctx, by, names[1:], func(string) question { return q })
-	for _, n := range others {
-		if n.Err != nil {
-			return nil, a.undoEverywhere(ctx, by, append(others, first), undo, n.Err)
+	taken := map[string]error{}
+	for _, n := range succeeded(answers) {
+		for _, item := range gjson.GetBytes(n.Body, "flavors").Array() {
+			has := item.Get("id").String()
+			if _, gone := l.of(store.KindFlavor, has, n.Pod); gone {
+				continue
+			}
+			switch {
+			case has == id:
+				taken[n.Pod] = &fault.Error{Kind: fault.Conflict, Pod: n.Pod, Message: "Flavor with ID " + id + " already exists."}
+			case taken[n.Pod] == nil && item.Get("name").Str == name:
+				taken[n.Pod] = &fault.Error{Kind: fault.Conflict, Pod: n.Pod, Message: "Flavor with name " + name + " already exists."}
+			}
 		}
 	}
-	return a.replyFrom(r, first, nil), nil
+	return taken, nil
 }
 
-// undoEverywhere removes what the answers say was made, or may have been made.
-func (a *api) undoEverywhere(ctx context.Context, by identity.Caller, answers []answer, undo question, cause error) error {
-	var left []answer
-	for _, n := range answers {
-		if n.Err != nil && !n.Away() {
-			continue // refused: nothing was made
+// changeFlavor is a handler for a change; next makes the flavor what it will be,
+// and is false when the request makes no sense.
+func (a *api) changeFlavor(op string, next func(f *plan.Flavor, r *gateway.Request, body gjson.Result) bool) gateway.Handler {
+	return func(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+		q, err := questionOf(r)
+		if err != nil {
+			return nil, err
 		}
-		if u := a.ask(ctx, by, n.Pod, undo); u.Err != nil && !fault.Is(u.Err, fault.NotFound) {
-			left = append(left, n)
+		q.Op = op
+		return a.change(ctx, by, r, change{
+			kind: store.KindFlavor, id: r.Param("id"), act: store.ActChange, question: q,
+			next: func(before json.RawMessage) (json.RawMessage, bool) {
+				var f plan.Flavor
+				if json.Unmarshal(before, &f) != nil || len(q.Body) > 0 && !gjson.ValidBytes(q.Body) {
+					return nil, false
+				}
+				ok := next(&f, r, gjson.ParseBytes(q.Body))
+				return f.Content(), ok
+			},
+		})
+	}
+}
+
+// deleteFlavor is "DELETE /flavors/{id}".
+func (a *api) deleteFlavor(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	q, err := questionOf(r)
+	if err != nil {
+		return nil, err
+	}
+	q.Op = "delete flavor"
+	return a.change(ctx, by, r, change{kind: store.KindFlavor, id: r.Param("id"), act: store.ActDelete, question: q})
+}
+
+// actOnFlavor is "POST /flavors/{id}/action", whose two actions change who sees it.
+func (a *api) actOnFlavor(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	body, err := r.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	for action, policy := range map[string]string{"addTenantAccess": "add_tenant_access", "removeTenantAccess": "remove_tenant_access"} {
+		if gjson.GetBytes(body, action).Exists() && !by.IsAdmin() {
+			return nil, fault.New(fault.Forbidden, "", "Policy doesn't allow os_compute_api:os-flavor-access:%s to be performed.", policy)
 		}
 	}
-	return partly(cause, left, "it may be left")
+	if !by.IsAdmin() {
+		return a.anyPod(ctx, by, r) // no such action
+	}
+	return a.changeFlavor("change flavor access", nextAccess)(ctx, by, r)
+}
+
+func nextAccess(f *plan.Flavor, _ *gateway.Request, body gjson.Result) bool {
+	add, remove := body.Get("addTenantAccess.tenant").Str, body.Get("removeTenantAccess.tenant").Str
+	if (add == "") == (remove == "") {
+		return false
+	}
+	f.Projects = slices.DeleteFunc(f.Projects, func(p string) bool { return p == add || p == remove })
+	if add != "" {
+		f.Projects = append(f.Projects, add)
+		slices.Sort(f.Projects)
+	}
+	return true
+}
+
+func nextDescription(f *plan.Flavor, _ *gateway.Request, body gjson.Result) bool {
+	d := body.Get("flavor.description")
+	f.Description = nil
+	if d.Type == gjson.String {
+		f.Description = &d.Str
+	}
+	return d.Exists()
+}
+
+// nextSpecs reads the extra specs under the member, or the whole body.
+func nextSpecs(member string) func(*plan.Flavor, *gateway.Request, gjson.Result) bool {
+	return func(f *plan.Flavor, _ *gateway.Request, body gjson.Result) bool {
+		specs := body
+		if member != "" {
+			specs = body.Get(member)
+		}
+		specs.ForEach(func(key, value gjson.Result) bool {
+			f.ExtraSpecs[key.Str] = value.String()
+			return true
+		})
+		return specs.IsObject()
+	}
+}
+
+func nextWithoutSpec(f *plan.Flavor, r *gateway.Request, _ gjson.Result) bool {
+	delete(f.ExtraSpecs, r.Param("key"))
+	return true
+}
+
+func flavorID(_ identity.Caller, r *gateway.Request) string { return r.Param("id") }
+
+func noFlavor(_ identity.Caller, r *gateway.Request) error {
+	return fault.New(fault.NotFound, "", "Flavor %s could not be found.", r.Param("id"))
 }
 
 // collect reads a list of every pod to its end.
@@ -195,16 +298,27 @@ func (a *api) readOn(ctx context.Context, by identity.Caller, q question, n *ans
 	n.Body = []byte(`{"` + field + `": [` + strings.Join(items, ", ") + `]}`)
 }
 
-// union is the items of all lists, an ID that several pods have once.
-func union(answers []answer, field, idPath string) []gjson.Result {
-	var items []gjson.Result
+// union is the items of all lists, an ID that several pods have once: the first
+// pod's, of those that are not behind with it.
+func union(answers []answer, field, idPath string, lag func(id, pod string) (old, gone bool)) []gjson.Result {
+	var items, late []gjson.Result
 	seen := map[string]bool{}
 	for _, n := range succeeded(answers) {
 		for _, item := range gjson.GetBytes(n.Body, field).Array() {
 			id := item.Get(idPath).String()
-			if seen[id] {
-				continue
+			old, gone := lag(id, n.Pod)
+			switch {
+			case gone || seen[id]:
+			case old:
+				late = append(late, item)
+			default:
+				seen[id] = true
+				items = append(items, item)
 			}
+		}
+	}
+	for _, item := range late {
+		if id := item.Get(idPath).String(); !seen[id] {
 			seen[id] = true
 			items = append(items, item)
 		}

@@ -12,11 +12,13 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/reconcile/plan"
+	"github.com/tricircle/tricircle/internal/store"
 )
 
 // Key pairs are the same in every pod, so that a server can have one wherever it
-// goes. A pod that misses one (it was away, or is new) gets it when a server
-// there first needs it: see post.
+// goes. One that was in a pod before there was a region gets elsewhere when a
+// server there first needs it: see post.
 
 // keypairs is "GET /os-keypairs".
 func (a *api) keypairs(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
@@ -36,7 +38,14 @@ func (a *api) keypairs(ctx context.Context, by identity.Caller, r *gateway.Reque
 	if err != nil {
 		return nil, err
 	}
-	items := union(answers, "keypairs", "keypair.name")
+	l, err := a.lag(ctx, store.KindKeypair)
+	if err != nil {
+		return nil, err
+	}
+	owner := ownerOf(by, v, query.Get("user_id"))
+	items := union(answers, "keypairs", "keypair.name", func(name, pod string) (old, gone bool) {
+		return l.of(store.KindKeypair, plan.KeypairID(owner, name), pod)
+	})
 	sortItems(items, "keypair.name", false)
 	items, more, err := pageOf(items, "keypair.name", marker, limit)
 	if err != nil {
@@ -53,116 +62,97 @@ func (a *api) keypairs(ctx context.Context, by identity.Caller, r *gateway.Reque
 	return a.merged(body, answers), nil
 }
 
-// createKeypair is "POST /os-keypairs". The first pod that is there makes the key
-// or takes it; the others get its public half. Pods that are away are left out.
+// ownerOf is whose key pairs a request means: admins may name a user since 2.10.
+func ownerOf(by identity.Caller, v gateway.Microversion, named string) string {
+	if named != "" && v.AtLeast(2, 10) {
+		return named
+	}
+	return by.UserID
+}
+
+// createKeypair is "POST /os-keypairs". The first pod makes the key or takes it;
+// the others get its public half.
 func (a *api) createKeypair(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 	q, err := questionOf(r)
 	if err != nil {
 		return nil, err
 	}
 	q.Op = "create key pair"
-	ctx = context.WithoutCancel(ctx)
-	first, rest, err := a.firstPod(ctx, by, q)
+	asked := gjson.GetBytes(q.Body, "keypair")
+	// Nova drops spaces around a name.
+	owner, name := ownerOf(by, q.Version, asked.Get("user_id").Str), strings.Join(strings.Fields(asked.Get("name").Str), " ")
+	return a.change(ctx, by, r, change{
+		kind: store.KindKeypair, id: plan.KeypairID(owner, name), name: name, act: store.ActCreate, question: q,
+		once:  !asked.Get("public_key").Exists(),
+		taken: func(ctx context.Context) (map[string]error, error) { return a.keypairTaken(ctx, by, q, owner, name) },
+		made: func(n answer) (json.RawMessage, bool) {
+			doc := gjson.GetBytes(n.Body, "keypair")
+			return plan.ReadKeypair(doc, owner).Content(), doc.Get("name").Str == name && doc.Get("public_key").Str != ""
+		},
+	})
+}
+
+// keypairTaken says which pods have a key pair of the name.
+func (a *api) keypairTaken(ctx context.Context, by identity.Caller, q question, owner, name string) (map[string]error, error) {
+	l, err := a.lag(ctx, store.KindKeypair)
+	if err != nil || name == "" {
+		return nil, err
+	}
+	show := question{Method: http.MethodGet, Path: "/os-keypairs/" + url.PathEscape(name), Version: q.Version, Op: "show key pair"}
+	if owner != by.UserID {
+		show.Query = url.Values{"user_id": {owner}}
+	}
+	answers, err := a.askAll(ctx, by, show)
 	if err != nil {
 		return nil, err
 	}
-	made := gjson.GetBytes(first.Body, "keypair")
-	if made.Get("public_key").Str == "" {
-		return nil, &fault.Error{Kind: fault.Unavailable, Pod: first.Pod, Message: "create key pair: the answer is not the JSON that was expected"}
-	}
-	others := a.askThese(ctx, by, rest, func(string) question { return importOf(q, made) })
-	for i := range others {
-		if n := &others[i]; fault.Is(n.Err, fault.Conflict) && a.sameKey(ctx, by, n.Pod, q, made) {
-			n.Err = nil
+	taken := map[string]error{}
+	for _, n := range succeeded(answers) {
+		if _, gone := l.of(store.KindKeypair, plan.KeypairID(owner, name), n.Pod); !gone {
+			taken[n.Pod] = &fault.Error{Kind: fault.Conflict, Pod: n.Pod, Message: "Key pair '" + name + "' already exists."}
 		}
 	}
-	for _, n := range others {
-		if n.Err != nil && !n.Away() {
-			undo := question{Method: http.MethodDelete, Path: keypairPath(made.Get("name").Str), Version: q.Version, Op: "delete key pair", Query: userQuery(q)}
-			return nil, a.undoEverywhere(ctx, by, append(others, first), undo, n.Err)
-		}
-	}
-	return a.replyFrom(r, first, others), nil
+	return taken, nil
 }
 
-// firstPod asks pod after pod until one answers, and returns those not asked.
-// A pod whose answer was lost may have carried the request out: it counts as
-// asked, and what it made stays until the key is deleted.
-func (a *api) firstPod(ctx context.Context, by identity.Caller, q question) (answer, []string, error) {
-	names, err := a.podNames(ctx)
+// deleteKeypair is "DELETE /os-keypairs/{name}".
+func (a *api) deleteKeypair(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	q, err := questionOf(r)
 	if err != nil {
-		return answer{}, nil, err
+		return nil, err
 	}
-	var tried []answer
-	for i, name := range names {
-		n := a.ask(ctx, by, name, q)
-		if n.Err == nil {
-			return n, names[i+1:], nil
-		}
-		tried = append(tried, n)
-		if !n.Away() {
-			return answer{}, nil, n.Err
-		}
+	q.Op = "delete key pair"
+	owner := ownerOf(by, q.Version, q.Query.Get("user_id"))
+	if owner != by.UserID && !by.IsAdmin() {
+		return a.anyPod(ctx, by, r) // for the pods' policy to refuse
 	}
-	return answer{}, nil, worst(tried)
+	return a.change(ctx, by, r, change{kind: store.KindKeypair, id: plan.KeypairID(owner, r.Param("id")), act: store.ActDelete, question: q})
 }
 
-// importOf is the request that gives a pod the public half of a key.
-func importOf(q question, made gjson.Result) question {
-	keypair := map[string]json.RawMessage{}
-	if asked := gjson.GetBytes(q.Body, "keypair").Raw; json.Unmarshal([]byte(asked), &keypair) != nil {
-		keypair = map[string]json.RawMessage{}
-	}
-	keypair["name"] = json.RawMessage(made.Get("name").Raw)
-	keypair["public_key"] = json.RawMessage(made.Get("public_key").Raw)
-	q.Body = mustJSON(map[string]any{"keypair": keypair})
-	return q
+func keypairID(by identity.Caller, r *gateway.Request) string {
+	return plan.KeypairID(ownerOf(by, versionOf(r), r.URL.Query().Get("user_id")), r.Param("id"))
 }
 
-func keypairPath(name string) string { return "/os-keypairs/" + url.PathEscape(name) }
-
-// userQuery names the owner of a key that an admin makes for somebody.
-func userQuery(q question) url.Values {
-	if user := gjson.GetBytes(q.Body, "keypair.user_id").Str; user != "" {
-		return url.Values{"user_id": {user}}
-	}
-	return nil
+func noKeypair(by identity.Caller, r *gateway.Request) error {
+	return fault.New(fault.NotFound, "", "Keypair %s not found for user %s", r.Param("id"),
+		ownerOf(by, versionOf(r), r.URL.Query().Get("user_id")))
 }
 
-// sameKey reports whether the pod has that very key under that name already.
-func (a *api) sameKey(ctx context.Context, by identity.Caller, podName string, q question, made gjson.Result) bool {
-	n := a.ask(ctx, by, podName, question{Method: http.MethodGet, Path: keypairPath(made.Get("name").Str), Version: q.Version,
-		Op: "show key pair", Query: userQuery(q)})
-	return n.Err == nil && keyText(gjson.GetBytes(n.Body, "keypair.public_key").Str) == keyText(made.Get("public_key").Str)
-}
-
-// keyText is a public key without its comment.
-func keyText(key string) string {
-	fields := strings.Fields(key)
-	return strings.Join(fields[:min(2, len(fields))], " ")
-}
-
-// bringKey gives the pod a key pair that another pod has. It reports whether the
-// pod has it now.
+// bringKey gives the pod a key pair that another pod has: what its job does, for
+// a user who waits. It reports whether the pod has it now.
 func (a *api) bringKey(ctx context.Context, by identity.Caller, name, podName string) bool {
-	version := gateway.Microversion{Major: 2, Minor: 2} // the first that shows the type
-	show := question{Method: http.MethodGet, Path: keypairPath(name), Version: version, Op: "show key pair"}
-	answers, err := a.askAll(ctx, by, show)
+	id := plan.KeypairID(by.UserID, name)
+	release, err := a.Reconciler.HoldReplica(ctx, store.KindKeypair, id)
 	if err != nil {
 		return false
 	}
-	for _, n := range succeeded(answers) {
-		found := gjson.GetBytes(n.Body, "keypair")
-		if n.Pod == podName || !found.Get("public_key").Exists() {
-			continue
-		}
-		keypair := map[string]json.RawMessage{"name": mustJSON(name), "public_key": json.RawMessage(found.Get("public_key").Raw)}
-		if kind := found.Get("type"); kind.Exists() {
-			keypair["type"] = json.RawMessage(kind.Raw)
-		}
-		made := a.ask(ctx, by, podName, question{Method: http.MethodPost, Path: "/os-keypairs", Version: version, Op: "create key pair",
-			Body: mustJSON(map[string]any{"keypair": keypair})})
-		return made.Err == nil || fault.Is(made.Err, fault.Conflict)
+	defer release()
+	if _, err := a.Reconciler.Record(ctx, store.KindKeypair, id); err != nil {
+		return false
 	}
-	return false
+	// The pod may have lost what it was given.
+	if err := a.Store.Touch(ctx, store.KindKeypair, id); err != nil {
+		return false
+	}
+	return a.Reconciler.Ensure(ctx, store.Target{Kind: store.KindKeypair, ID: id, Pod: podName}, nil) == nil
 }

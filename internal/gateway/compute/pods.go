@@ -3,11 +3,9 @@ package compute
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/tricircle/tricircle/internal/dispatch"
@@ -151,42 +149,4 @@ func (a *api) anyPod(ctx context.Context, by identity.Caller, r *gateway.Request
 		return nil, worst(answers)
 	}
 	return a.replyFrom(r, ok[0], answers), nil
-}
-
-// everyPod makes the same change in every pod that has the thing. A pod that is
-// away fails the request, by name; the change is such that asking again is right.
-func (a *api) everyPod(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-	q, err := questionOf(r)
-	if err != nil {
-		return nil, err
-	}
-	answers, err := a.askAll(context.WithoutCancel(ctx), by, q)
-	if err != nil {
-		return nil, err
-	}
-	ok := succeeded(answers)
-	for _, n := range answers {
-		if n.Err != nil && !fault.Is(n.Err, fault.NotFound) {
-			return nil, partly(n.Err, ok, "changed")
-		}
-	}
-	if len(ok) == 0 {
-		return nil, worst(answers)
-	}
-	return a.replyFrom(r, ok[0], answers), nil
-}
-
-// partly adds to an error what was done in other pods before.
-func partly(err error, done []answer, what string) error {
-	f, ok := errors.AsType[*fault.Error](err)
-	if !ok || len(done) == 0 {
-		return err
-	}
-	names := make([]string, 0, len(done))
-	for _, n := range done {
-		names = append(names, n.Pod)
-	}
-	said := *f
-	said.Message += " (" + what + " in pod " + strings.Join(names, ", ") + "; repeat the request once the trouble is over)"
-	return &said
 }

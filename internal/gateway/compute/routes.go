@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/store"
 )
 
 // Reasons that several refused routes share.
@@ -87,16 +88,16 @@ func (a *api) flavorRoutes() []gateway.Route {
 		{Method: "GET", Pattern: "/flavors", Strategy: gateway.Merged, Handle: a.flavors},
 		{Method: "GET", Pattern: "/flavors/detail", Strategy: gateway.Merged, Handle: a.flavors},
 		{Method: "POST", Pattern: "/flavors", Strategy: gateway.Replicated, Policy: "os_compute_api:os-flavor-manage:create", Admin: true, Handle: a.createFlavor},
-		{Method: "GET", Pattern: "/flavors/{id}", Strategy: gateway.Replicated, Handle: a.anyPod},
-		{Method: "PUT", Pattern: "/flavors/{id}", Strategy: gateway.Replicated, Handle: a.everyPod},
-		{Method: "DELETE", Pattern: "/flavors/{id}", Strategy: gateway.Replicated, Handle: a.everyPod},
-		{Method: "POST", Pattern: "/flavors/{id}/action", Strategy: gateway.Replicated, Handle: a.everyPod},
-		{Method: "GET", Pattern: "/flavors/{id}/os-flavor-access", Strategy: gateway.Replicated, Handle: a.anyPod},
-		{Method: "GET", Pattern: "/flavors/{id}/os-extra_specs", Strategy: gateway.Replicated, Handle: a.anyPod},
-		{Method: "POST", Pattern: "/flavors/{id}/os-extra_specs", Strategy: gateway.Replicated, Handle: a.everyPod},
-		{Method: "GET", Pattern: "/flavors/{id}/os-extra_specs/{key}", Strategy: gateway.Replicated, Handle: a.anyPod},
-		{Method: "PUT", Pattern: "/flavors/{id}/os-extra_specs/{key}", Strategy: gateway.Replicated, Handle: a.everyPod},
-		{Method: "DELETE", Pattern: "/flavors/{id}/os-extra_specs/{key}", Strategy: gateway.Replicated, Handle: a.everyPod},
+		{Method: "GET", Pattern: "/flavors/{id}", Strategy: gateway.Replicated, Handle: a.anyReplica(store.KindFlavor, flavorID, noFlavor)},
+		{Method: "PUT", Pattern: "/flavors/{id}", Strategy: gateway.Replicated, Policy: "os_compute_api:os-flavor-manage:update", Admin: true, Handle: a.changeFlavor("update flavor", nextDescription)},
+		{Method: "DELETE", Pattern: "/flavors/{id}", Strategy: gateway.Replicated, Policy: "os_compute_api:os-flavor-manage:delete", Admin: true, Handle: a.deleteFlavor},
+		{Method: "POST", Pattern: "/flavors/{id}/action", Strategy: gateway.Replicated, Handle: a.actOnFlavor},
+		{Method: "GET", Pattern: "/flavors/{id}/os-flavor-access", Strategy: gateway.Replicated, Handle: a.anyReplica(store.KindFlavor, flavorID, noFlavor)},
+		{Method: "GET", Pattern: "/flavors/{id}/os-extra_specs", Strategy: gateway.Replicated, Handle: a.anyReplica(store.KindFlavor, flavorID, noFlavor)},
+		{Method: "POST", Pattern: "/flavors/{id}/os-extra_specs", Strategy: gateway.Replicated, Policy: "os_compute_api:os-flavor-extra-specs:create", Admin: true, Handle: a.changeFlavor("set extra specs", nextSpecs("extra_specs"))},
+		{Method: "GET", Pattern: "/flavors/{id}/os-extra_specs/{key}", Strategy: gateway.Replicated, Handle: a.anyReplica(store.KindFlavor, flavorID, noFlavor)},
+		{Method: "PUT", Pattern: "/flavors/{id}/os-extra_specs/{key}", Strategy: gateway.Replicated, Policy: "os_compute_api:os-flavor-extra-specs:update", Admin: true, Handle: a.changeFlavor("set extra spec", nextSpecs(""))},
+		{Method: "DELETE", Pattern: "/flavors/{id}/os-extra_specs/{key}", Strategy: gateway.Replicated, Policy: "os_compute_api:os-flavor-extra-specs:delete", Admin: true, Handle: a.changeFlavor("unset extra spec", nextWithoutSpec)},
 	}
 }
 
@@ -105,8 +106,8 @@ func (a *api) projectRoutes() []gateway.Route {
 	return []gateway.Route{
 		{Method: "GET", Pattern: "/os-keypairs", Strategy: gateway.Merged, Handle: a.keypairs},
 		{Method: "POST", Pattern: "/os-keypairs", Strategy: gateway.Replicated, Handle: a.createKeypair},
-		{Method: "GET", Pattern: "/os-keypairs/{id}", Strategy: gateway.Replicated, Handle: a.anyPod},
-		{Method: "DELETE", Pattern: "/os-keypairs/{id}", Strategy: gateway.Replicated, Handle: a.everyPod},
+		{Method: "GET", Pattern: "/os-keypairs/{id}", Strategy: gateway.Replicated, Handle: a.anyReplica(store.KindKeypair, keypairID, noKeypair)},
+		{Method: "DELETE", Pattern: "/os-keypairs/{id}", Strategy: gateway.Replicated, Handle: a.deleteKeypair},
 		{Method: "GET", Pattern: "/os-availability-zone", Strategy: gateway.Central, Handle: a.zones},
 		{Method: "GET", Pattern: "/os-availability-zone/detail", Strategy: gateway.Merged, Policy: "os_compute_api:os-availability-zone:detail", Admin: true, Handle: a.zonesDetail},
 		{Method: "GET", Pattern: "/limits", Strategy: gateway.Summed, Handle: a.limits},

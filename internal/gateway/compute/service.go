@@ -33,6 +33,11 @@ type Reconciler interface {
 	Ensure(ctx context.Context, t store.Target, complete func(context.Context, *store.Tx) error) error
 	// Hold keeps others from settling the creation while we work on it.
 	Hold(ctx context.Context, intentID, pod string) (release func(), err error)
+	// HoldReplica keeps others from changing a thing that is the same in every pod.
+	HoldReplica(ctx context.Context, kind, id string) (release func(), err error)
+	// Record makes sure that such a thing, which pods may have had before there was
+	// a region, is on record.
+	Record(ctx context.Context, kind, id string) (store.Replica, error)
 }
 
 // Deps are what the service needs.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -21,6 +22,8 @@ type Flavor struct {
 	Projects                          []string // that see a private one
 	Description                       any
 	ExtraSpecs                        map[string]string
+
+	number int // in the database; some messages show it
 }
 
 // AddFlavor adds a flavor. Mu must not be held.
@@ -30,6 +33,8 @@ func (s *Server) AddFlavor(f Flavor) {
 	if f.ExtraSpecs == nil {
 		f.ExtraSpecs = map[string]string{}
 	}
+	s.sequence++
+	f.number = s.sequence
 	s.flavors = append(s.flavors, &f)
 }
 
@@ -105,8 +110,10 @@ func (s *Server) flavorList(r *rest.Request, path string, view func(*Flavor) res
 	if err != nil {
 		return nil, err
 	}
-	found := slices.DeleteFunc(slices.Clone(s.flavors), func(f *Flavor) bool { return !s.listed(r, f) })
-	slices.SortFunc(found, func(a, b *Flavor) int { return cmp.Compare(a.ID, b.ID) })
+	found, err := s.selectFlavors(r)
+	if err != nil {
+		return nil, err
+	}
 	if marker := q.Get("marker"); marker != "" {
 		at := slices.IndexFunc(found, func(f *Flavor) bool { return f.ID == marker })
 		if at < 0 {
@@ -127,6 +134,45 @@ func (s *Server) flavorList(r *rest.Request, path string, view func(*Flavor) res
 	return rest.OK(out)
 }
 
+// flavorOrders are the keys by which a list can be sorted, as far as tests need.
+var flavorOrders = map[string]func(a, b *Flavor) int{
+	"flavorid":  func(a, b *Flavor) int { return cmp.Compare(a.ID, b.ID) },
+	"name":      func(a, b *Flavor) int { return cmp.Compare(a.Name, b.Name) },
+	"memory_mb": func(a, b *Flavor) int { return cmp.Compare(a.RAM, b.RAM) },
+	"vcpus":     func(a, b *Flavor) int { return cmp.Compare(a.VCPUs, b.VCPUs) },
+	"root_gb":   func(a, b *Flavor) int { return cmp.Compare(a.Disk, b.Disk) },
+}
+
+// selectFlavors filters and sorts.
+func (s *Server) selectFlavors(r *rest.Request) ([]*Flavor, error) {
+	least := map[string]int{}
+	for _, name := range []string{"minRam", "minDisk"} {
+		text := r.Query(name)
+		n, err := strconv.Atoi(text)
+		if text != "" && err != nil {
+			return nil, badRequest("Invalid %s filter [%s]", name, text)
+		}
+		least[name] = n
+	}
+	if public := strings.ToLower(r.Query("is_public")); r.Caller.Admin() && !slices.Contains([]string{"", "none", "true", "false", "1", "0"}, public) {
+		return nil, badRequest("Invalid is_public filter [%s]", r.Query("is_public"))
+	}
+	found := slices.DeleteFunc(slices.Clone(s.flavors), func(f *Flavor) bool {
+		return !s.listed(r, f) || f.RAM < least["minRam"] || f.Disk < least["minDisk"]
+	})
+	order := flavorOrders[cmp.Or(r.Query("sort_key"), "flavorid")]
+	if order == nil {
+		return nil, badQuery("sort_key", r.Query("sort_key"), "it is not one of the keys")
+	}
+	slices.SortStableFunc(found, func(a, b *Flavor) int {
+		if r.Query("sort_dir") == "desc" {
+			return order(b, a)
+		}
+		return order(a, b)
+	})
+	return found, nil
+}
+
 // listed: admins may ask for private flavors with is_public=False, for all
 // with None.
 func (s *Server) listed(r *rest.Request, f *Flavor) bool {
@@ -139,7 +185,7 @@ func (s *Server) listed(r *rest.Request, f *Flavor) bool {
 	case "false", "0":
 		return f.Private
 	}
-	return !f.Private
+	return !f.Private || slices.Contains(f.Projects, r.Caller.ProjectID)
 }
 
 func (s *Server) showFlavor(r *rest.Request) (*rest.Reply, error) {
@@ -171,7 +217,7 @@ func (s *Server) createFlavor(r *rest.Request) (*rest.Reply, error) {
 	if public, ok := in["os-flavor-access:is_public"].(bool); ok {
 		f.Private = !public
 	}
-	if f.ID == "" || f.ID == "auto" {
+	if f.ID == "" {
 		f.ID = uuid.NewString()
 	}
 	for _, o := range s.flavors {
@@ -182,7 +228,32 @@ func (s *Server) createFlavor(r *rest.Request) (*rest.Reply, error) {
 			return nil, fail(http.StatusConflict, "Flavor with name %s already exists.", f.Name)
 		}
 	}
+	s.sequence++
+	f.number = s.sequence
 	s.flavors = append(s.flavors, f)
+	return rest.OK(rest.Doc{"flavor": flavorDoc(r, f)})
+}
+
+// updateFlavor changes the description, which is all that can be changed.
+func (s *Server) updateFlavor(r *rest.Request) (*rest.Reply, error) {
+	if r.Minor < 55 {
+		return nil, fail(http.StatusNotFound, "The resource could not be found.")
+	}
+	in, _, err := body(r, "flavor")
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := in["description"]; !ok {
+		return nil, field("flavor", in, "'description' is a required property")
+	}
+	if !r.Caller.Admin() {
+		return nil, denied("os_compute_api:os-flavor-manage:update")
+	}
+	f, err := s.findFlavor(r)
+	if err != nil {
+		return nil, err
+	}
+	f.Description = in["description"]
 	return rest.OK(rest.Doc{"flavor": flavorDoc(r, f)})
 }
 
@@ -234,19 +305,4 @@ func (s *Server) showExtraSpec(r *rest.Request) (*rest.Reply, error) {
 		return nil, fail(http.StatusNotFound, "Flavor %s has no extra specs with key %s.", f.ID, r.Param("key"))
 	}
 	return rest.OK(rest.Doc{r.Param("key"): v})
-}
-
-func (s *Server) listFlavorAccess(r *rest.Request) (*rest.Reply, error) {
-	f, err := s.findFlavor(r)
-	if err != nil {
-		return nil, err
-	}
-	if !f.Private {
-		return nil, fail(http.StatusNotFound, "Access list not available for public flavors.")
-	}
-	out := []rest.Doc{}
-	for _, p := range f.Projects {
-		out = append(out, rest.Doc{"flavor_id": f.ID, "tenant_id": p})
-	}
-	return rest.OK(rest.Doc{"flavor_access": out})
 }

@@ -187,14 +187,19 @@ func (s *Server) mountServers(mux chi.Router, api *rest.Service, prefix string) 
 func (s *Server) mountRest(mux chi.Router, api *rest.Service, prefix string) {
 	get, post := func(path string, h rest.Handler) { mux.Get(prefix+path, api.Handle(h)) }, func(path string, h rest.Handler) { mux.Post(prefix+path, api.Handle(h)) }
 	del := func(path string, h rest.Handler) { mux.Delete(prefix+path, api.Handle(h)) }
+	put := func(path string, h rest.Handler) { mux.Put(prefix+path, api.Handle(h)) }
 	get("/flavors", s.listFlavors)
 	post("/flavors", s.createFlavor)
 	get("/flavors/detail", s.listFlavorsDetail)
 	get("/flavors/{id}", s.showFlavor)
+	put("/flavors/{id}", s.updateFlavor)
 	del("/flavors/{id}", s.deleteFlavor)
+	post("/flavors/{id}/action", s.flavorAction)
 	get("/flavors/{id}/os-extra_specs", s.listExtraSpecs)
 	post("/flavors/{id}/os-extra_specs", s.createExtraSpecs)
 	get("/flavors/{id}/os-extra_specs/{key}", s.showExtraSpec)
+	put("/flavors/{id}/os-extra_specs/{key}", s.updateExtraSpec)
+	del("/flavors/{id}/os-extra_specs/{key}", s.deleteExtraSpec)
 	get("/flavors/{id}/os-flavor-access", s.listFlavorAccess)
 	get("/os-keypairs", s.listKeypairs)
 	post("/os-keypairs", s.createKeypair)

@@ -378,12 +378,15 @@ func (s *Server) deleteServer(r *rest.Request) (*rest.Reply, error) {
 
 // Inventory lists what users made, by kind. Mu must be held.
 func (s *Server) Inventory() map[string][]string {
-	out := map[string][]string{"server": {}, "keypair": {}, "server_group": {}}
+	out := map[string][]string{"server": {}, "keypair": {}, "server_group": {}, "flavor": {}}
 	for _, v := range s.servers {
 		out["server"] = append(out["server"], v.id)
 	}
 	for _, k := range s.keypairs {
 		out["keypair"] = append(out["keypair"], k.user+"/"+k.name)
+	}
+	for _, f := range s.flavors {
+		out["flavor"] = append(out["flavor"], f.ID)
 	}
 	for _, g := range s.groups {
 		out["server_group"] = append(out["server_group"], g.id)
