@@ -21,8 +21,11 @@ type Intent struct {
 	UserID    string
 	Name      string
 	Zone      string
-	Ports     []string // central ports made for or used by it
-	CreatedAt time.Time
+	// ServerGroup is ours that the server is to join; empty: none. From Begin on
+	// the group is in the intent's pod.
+	ServerGroup string
+	Ports       []string // central ports made for or used by it
+	CreatedAt   time.Time
 	// DecisionID is the decision that led to it; empty: none is kept.
 	DecisionID string
 }
@@ -30,17 +33,19 @@ type Intent struct {
 // Target is the job that looks after the intent if its maker does not.
 func (in Intent) Target() Target { return Target{Kind: KindIntent, ID: in.ID, Pod: in.Pod} }
 
-const intentColumns = `id, kind, pod, project_id, user_id, name, zone, created_at, decision_id`
+const intentColumns = `id, kind, pod, project_id, user_id, name, zone, server_group, created_at, decision_id`
 
 func scanIntent(row scanner) (in Intent, err error) {
-	err = row.Scan(&in.ID, &in.Kind, &in.Pod, &in.ProjectID, &in.UserID, &in.Name, &in.Zone, intoTime(&in.CreatedAt), &in.DecisionID)
+	err = row.Scan(&in.ID, &in.Kind, &in.Pod, &in.ProjectID, &in.UserID, &in.Name, &in.Zone, &in.ServerGroup,
+		intoTime(&in.CreatedAt), &in.DecisionID)
 	return in, err
 }
 
 // Begin writes the intent, makes the ports that the server is to have for itself
 // (all of them or nothing is done), adds them to the intent's, and leaves a job
 // that looks after it later. fault.Conflict if a port already serves another
-// server or creation.
+// server or creation, or, with the code GroupElsewhere, if the server's group is
+// in another pod.
 func (s *Store) Begin(ctx context.Context, in Intent, auto ...topology.PortSpec) (made []topology.Port, err error) {
 	err = s.write(ctx, func(tx *Tx) error {
 		ports := in.Ports[:len(in.Ports):len(in.Ports)]
@@ -62,8 +67,8 @@ func (s *Store) Begin(ctx context.Context, in Intent, auto ...topology.PortSpec)
 }
 
 func beginTx(ctx context.Context, tx *Tx, in Intent, ports []string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO intents (`+intentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		in.ID, in.Kind, in.Pod, in.ProjectID, in.UserID, in.Name, in.Zone, tx.now(), in.DecisionID)
+	_, err := tx.Exec(ctx, `INSERT INTO intents (`+intentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		in.ID, in.Kind, in.Pod, in.ProjectID, in.UserID, in.Name, in.Zone, in.ServerGroup, tx.now(), in.DecisionID)
 	if dangling(err) {
 		return noPod(in.Pod)
 	}
@@ -78,6 +83,9 @@ func beginTx(ctx context.Context, tx *Tx, in Intent, ports []string) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := joinGroupTx(ctx, tx, in); err != nil {
+		return err
 	}
 	return enqueue(ctx, tx, in.Target())
 }
@@ -108,12 +116,16 @@ func (s *Store) Settle(ctx context.Context, intentID string, e Entry) error {
 		if err := decidedTx(ctx, tx, in.DecisionID, e.ID); err != nil {
 			return err
 		}
+		if err := memberTx(ctx, tx, in.ServerGroup, e.ID); err != nil {
+			return err
+		}
 		return dropIntent(ctx, tx, intentID)
 	})
 }
 
 // Abandon ends an intent that made nothing: the ports made for it go, the user's
-// own leave the pod. An intent that is gone is no error.
+// own leave the pod, and so does a server group that has nothing else there. An
+// intent that is gone is no error.
 func (s *Store) Abandon(ctx context.Context, intentID string) error {
 	return s.abandon(ctx, intentID, func(tx *Tx, in Intent) error {
 		if err := deleteAutoPortsTx(ctx, tx, in.Ports); err != nil {
@@ -140,7 +152,10 @@ func (s *Store) abandon(ctx context.Context, intentID string, free func(*Tx, Int
 		if err := dropIntent(ctx, tx, intentID); err != nil {
 			return err
 		}
-		return free(tx, in)
+		if err := free(tx, in); err != nil {
+			return err
+		}
+		return freeGroupTx(ctx, tx, in.ServerGroup)
 	})
 }
 

@@ -31,7 +31,7 @@ func releaseTx(ctx context.Context, tx *Tx, kind, id string) error {
 }
 
 // releaseServer ends what the ports of a server that is gone had to do with it:
-// those made for it go, the user's own leave the pod.
+// those made for it go, the user's own leave the pod. Its group has a member less.
 func releaseServer(ctx context.Context, tx *Tx, id string) error {
 	ports, err := list(ctx, tx, scanString, `SELECT id FROM ports WHERE device_id = ? ORDER BY id`+tx.forUpdate(), id)
 	if err != nil {
@@ -45,5 +45,8 @@ func releaseServer(ctx context.Context, tx *Tx, id string) error {
 			return err
 		}
 	}
-	return attachPortsTx(ctx, tx, ports, "", "")
+	if err := attachPortsTx(ctx, tx, ports, "", ""); err != nil {
+		return err
+	}
+	return leaveGroupTx(ctx, tx, id)
 }

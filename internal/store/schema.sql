@@ -109,9 +109,11 @@ CREATE TABLE intents (
     name       TEXT NOT NULL,
     zone       TEXT NOT NULL,
     created_at BIGINT NOT NULL
-, decision_id TEXT NOT NULL DEFAULT '');
+, decision_id TEXT NOT NULL DEFAULT '', server_group TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX intents_by_age ON intents (created_at);
+
+CREATE INDEX intents_by_server_group ON intents (server_group) WHERE server_group <> '';
 
 CREATE TABLE leases (
     key        TEXT PRIMARY KEY,
@@ -308,6 +310,26 @@ CREATE TABLE segments (
 );
 
 CREATE INDEX segments_by_network ON segments (network_id);
+
+CREATE TABLE server_group_members (
+    server_id TEXT PRIMARY KEY,
+    group_id  TEXT NOT NULL REFERENCES server_groups (id) ON DELETE CASCADE
+);
+
+CREATE INDEX server_group_members_by_group ON server_group_members (group_id, server_id);
+
+CREATE TABLE server_groups (
+    id           TEXT PRIMARY KEY,
+    project_id   TEXT NOT NULL,
+    user_id      TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    policy       TEXT NOT NULL,
+    max_per_host BIGINT NOT NULL,
+    pod          TEXT NOT NULL,
+    created_at   BIGINT NOT NULL
+);
+
+CREATE INDEX server_groups_by_project ON server_groups (project_id, created_at, id);
 
 CREATE TABLE subnets (
     id                TEXT PRIMARY KEY,

@@ -32,6 +32,7 @@ const (
 	KindServer        = "server"
 	KindVolume        = "volume"
 	KindImage         = "image"
+	KindServerGroup   = "server_group"
 	KindIntent        = "intent" // a creation that was begun
 
 	// What is the same in every pod.
