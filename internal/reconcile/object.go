@@ -13,34 +13,50 @@ import (
 	"github.com/tricircle/tricircle/internal/store"
 )
 
-// found is an object of a pod: plan's Network, Subnet, Port or Group.
+// found is an object of a pod: plan's Network, Subnet, Port, Group or ServerGroup.
 type found interface{ PodID() string }
 
-// object finds the mapping's object in the pod or creates it. It reports whether
+// shelf is where a pod keeps one object of ours, whether it is there or not.
+type shelf[T found] interface {
+	// get misses with found false.
+	get(ctx context.Context, podID string) (obj T, found bool, err error)
+	// marked lists the objects with our mark: one, or more after lost replies.
+	marked(ctx context.Context) ([]T, error)
+	create(ctx context.Context) (T, error)
+	// remove is content when the object is gone already.
+	remove(ctx context.Context, podID string) error
+}
+
+// object is realise for the kinds of the Network API.
+func object[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.Mapping, project string, body map[string]any) (obj T, fresh bool, err error) {
+	return realise(ctx, r, m, project, neutron[T]{c: c, of: m.Target, body: body})
+}
+
+// realise finds the mapping's object in the pod or creates it. It reports whether
 // it is new, in which case nothing in it can differ from what was asked.
 //
 // The order is what makes it exactly one: the attempt is written down before the
 // first creating call; from then on the pod is searched for our mark before
 // anything is created; and nothing but recording the ID follows the creation.
-func object[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.Mapping, project string, body map[string]any) (obj T, fresh bool, err error) {
+func realise[T found](ctx context.Context, r *Reconciler, m store.Mapping, project string, in shelf[T]) (obj T, fresh bool, err error) {
 	if m.PodID != "" {
-		obj, ok, err := get[T](ctx, c, m.Kind, m.PodID)
+		obj, ok, err := in.get(ctx, m.PodID)
 		if err != nil || ok {
 			return obj, false, err
 		}
 		// Deleted behind our back; it is wanted, so it is made again.
 	}
 	if m.Tried {
-		if obj, ok, err := adopt[T](ctx, r, c, m, project); err != nil || ok {
+		if obj, ok, err := adopt(ctx, r, m, project, in); err != nil || ok {
 			return obj, false, err
 		}
 	} else if err := r.store.Try(ctx, m.Target, project); err != nil {
 		return obj, false, err
 	}
-	obj, err = create[T](ctx, c, m.Kind, body)
+	obj, err = in.create(ctx)
 	if fault.Is(err, fault.Conflict) {
 		// An earlier attempt whose reply was lost may have got there meanwhile.
-		if obj, ok, aerr := adopt[T](ctx, r, c, m, project); aerr == nil && ok {
+		if obj, ok, aerr := adopt(ctx, r, m, project, in); aerr == nil && ok {
 			return obj, false, nil
 		}
 	}
@@ -55,28 +71,33 @@ func object[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.
 
 // adopt looks for the object by its mark. Of several, left by attempts whose
 // replies were lost, the first stays and the others go.
-func adopt[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.Mapping, project string) (obj T, ok bool, err error) {
-	all, err := list[T](ctx, c, m.Kind, url.Values{"description": {plan.Mark(m.Kind, m.ID)}})
+func adopt[T found](ctx context.Context, r *Reconciler, m store.Mapping, project string, in shelf[T]) (obj T, ok bool, err error) {
+	all, err := in.marked(ctx)
 	if err != nil || len(all) == 0 {
 		return obj, false, err
 	}
 	for _, extra := range all[1:] {
 		r.log.WarnContext(ctx, "removing a double", "kind", m.Kind, "id", m.ID, "pod", m.Pod, "pod_id", extra.PodID())
-		if err := remove(ctx, c, m.Kind, extra.PodID()); err != nil {
+		if err := in.remove(ctx, extra.PodID()); err != nil {
 			return obj, false, err
 		}
 	}
 	return all[0], true, r.store.Place(ctx, m.Target, all[0].PodID(), project)
 }
 
-// vanish removes the mapping's object from the pod and forgets the mapping. What
-// the pod may still be creating is waited for.
+// vanish is dismiss for the kinds of the Network API.
 func vanish[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.Mapping) error {
+	return dismiss(ctx, r, m, neutron[T]{c: c, of: m.Target})
+}
+
+// dismiss removes the mapping's object from the pod and forgets the mapping. What
+// the pod may still be creating is waited for.
+func dismiss[T found](ctx context.Context, r *Reconciler, m store.Mapping, in shelf[T]) error {
 	ids := []string{m.PodID}
 	if m.PodID == "" {
 		ids = nil
 		if m.Tried {
-			all, err := list[T](ctx, c, m.Kind, url.Values{"description": {plan.Mark(m.Kind, m.ID)}})
+			all, err := in.marked(ctx)
 			if err != nil {
 				return err
 			}
@@ -90,9 +111,33 @@ func vanish[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.
 			" may still be creating it: the reply was lost"}
 	}
 	for _, podID := range ids {
-		if err := remove(ctx, c, m.Kind, podID); err != nil {
+		if err := in.remove(ctx, podID); err != nil {
 			return err
 		}
 	}
 	return r.store.Forget(ctx, m.Target)
+}
+
+// neutron is the shelf of a thing of the Network API, which marks what is ours in
+// the description.
+type neutron[T found] struct {
+	c    *pod.Client
+	of   store.Target
+	body map[string]any
+}
+
+func (n neutron[T]) get(ctx context.Context, podID string) (T, bool, error) {
+	return get[T](ctx, n.c, n.of.Kind, podID)
+}
+
+func (n neutron[T]) marked(ctx context.Context) ([]T, error) {
+	return list[T](ctx, n.c, n.of.Kind, url.Values{"description": {plan.Mark(n.of.Kind, n.of.ID)}})
+}
+
+func (n neutron[T]) create(ctx context.Context) (T, error) {
+	return create[T](ctx, n.c, n.of.Kind, n.body)
+}
+
+func (n neutron[T]) remove(ctx context.Context, podID string) error {
+	return remove(ctx, n.c, n.of.Kind, podID)
 }

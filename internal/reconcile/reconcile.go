@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/store"
@@ -71,6 +72,7 @@ func New(o Options) *Reconciler {
 		store.KindPort:          r.port,
 		store.KindSecurityGroup: r.group,
 		store.KindServer:        r.server,
+		store.KindServerGroup:   r.serverGroup(nil),
 		store.KindIntent:        r.intent,
 		store.KindFlavor:        r.replica,
 		store.KindKeypair:       r.replica,
@@ -89,6 +91,19 @@ func (r *Reconciler) Ensure(ctx context.Context, t store.Target, complete func(c
 	if !ok {
 		return fault.New(fault.Internal, "", "no such kind of target: %s", t.Kind)
 	}
+	return r.ensure(ctx, t, act, complete)
+}
+
+// EnsureAs is Ensure for a user who waits, where only his own token can make the
+// thing: a server group.
+func (r *Reconciler) EnsureAs(ctx context.Context, by identity.Caller, t store.Target) error {
+	if t.Kind != store.KindServerGroup {
+		return r.Ensure(ctx, t, nil)
+	}
+	return r.ensure(ctx, t, r.serverGroup(&by), nil)
+}
+
+func (r *Reconciler) ensure(ctx context.Context, t store.Target, act actor, complete func(context.Context, *store.Tx) error) error {
 	settled := func() bool { return complete == nil && r.settled(ctx, t) }
 	if settled() {
 		return nil

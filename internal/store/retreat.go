@@ -10,7 +10,9 @@ import (
 // transaction: the same ports, with their addresses, and the same mark. What was
 // brought into the first pod for it alone leaves. A crash before it is a creation
 // in the first pod, one after it in the second: the server is never looked for in
-// the wrong one. fault.NotFound if the intent is gone.
+// the wrong one. fault.NotFound if the intent is gone. A server
+// group moves along unless others keep it in the first pod: then this is a conflict
+// with the code GroupElsewhere.
 func (s *Store) MoveIntent(ctx context.Context, id, pod, zone string) error {
 	return s.write(ctx, func(tx *Tx) error {
 		in, err := findIntent(ctx, tx, id, tx.forUpdate())
@@ -29,6 +31,9 @@ func (s *Store) MoveIntent(ctx context.Context, id, pod, zone string) error {
 			return err
 		}
 		in.Pod = pod
+		if err := moveGroupTx(ctx, tx, in); err != nil {
+			return err
+		}
 		return enqueue(ctx, tx, in.Target())
 	})
 }

@@ -197,12 +197,28 @@ func leaveGroupTx(ctx context.Context, tx *Tx, server string) error {
 	return nil
 }
 
+// moveGroupTx takes the group along with its only creation under way.
+func moveGroupTx(ctx context.Context, tx *Tx, in Intent) error {
+	if in.ServerGroup == "" {
+		return nil
+	}
+	if err := freeGroupButTx(ctx, tx, in.ServerGroup, in.ID); err != nil {
+		return err
+	}
+	return joinGroupTx(ctx, tx, in)
+}
+
 // freeGroupTx takes the group out of its pod if nothing keeps it there: the next
 // first member may go elsewhere.
 func freeGroupTx(ctx context.Context, tx *Tx, group string) error {
 	if group == "" {
 		return nil
 	}
+	return freeGroupButTx(ctx, tx, group, "")
+}
+
+// freeGroupButTx is freeGroupTx where one creation does not count.
+func freeGroupButTx(ctx context.Context, tx *Tx, group, intent string) error {
 	g, err := findServerGroup(ctx, tx, group, tx.forUpdate())
 	if fault.Is(err, fault.NotFound) || err == nil && g.Pod == "" {
 		return nil
@@ -213,7 +229,7 @@ func freeGroupTx(ctx context.Context, tx *Tx, group string) error {
 	var keep int
 	err = tx.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM server_group_members WHERE group_id = ?)
-			+ (SELECT count(*) FROM intents WHERE server_group = ?)`, group, group).Scan(&keep)
+			+ (SELECT count(*) FROM intents WHERE server_group = ? AND id <> ?)`, group, group, intent).Scan(&keep)
 	if err != nil || keep > 0 {
 		return err
 	}

@@ -35,6 +35,8 @@ type job struct {
 	made    []made
 	record  store.Decision
 	story   fleet.Record
+	// serverGroup is ours that the servers are to join; empty: none of ours.
+	serverGroup string
 }
 
 // made is a server that the request has come to so far.
@@ -55,9 +57,23 @@ func (a *api) create(ctx context.Context, by identity.Caller, r *gateway.Request
 	if err := a.plan(ctx, j); err != nil {
 		return nil, err
 	}
-	if err := a.choose(ctx, j); err != nil {
-		return nil, err
+	var reply *gateway.Reply
+	for range 3 {
+		if err := a.choose(ctx, j); err != nil {
+			return nil, err
+		}
+		if reply, err = a.carryOut(ctx, j); !groupElsewhere(err) {
+			return reply, err
+		}
+		if err := a.followGroup(ctx, j); err != nil {
+			return nil, err
+		}
 	}
+	return nil, err
+}
+
+// carryOut makes what was asked, in the pod chosen or in the next ones.
+func (a *api) carryOut(ctx context.Context, j *job) (*gateway.Reply, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.CreateTimeout)
 	defer cancel()
 	return a.createAll(ctx, j)
@@ -139,7 +155,7 @@ func withLeft(cause error, left []string) error {
 func (a *api) createOne(ctx context.Context, j *job, name string) (string, *gateway.Reply, error) {
 	in := store.Intent{
 		ID: uuid.NewString(), Kind: store.KindServer, Pod: j.pod.Name, ProjectID: j.by.ProjectID, UserID: j.by.UserID,
-		Name: name, Zone: j.pod.Zone, DecisionID: j.record.ID,
+		Name: name, Zone: j.pod.Zone, DecisionID: j.record.ID, ServerGroup: j.serverGroup,
 	}
 	var held releases
 	defer held.release()
@@ -168,6 +184,13 @@ func (a *api) createOne(ctx context.Context, j *job, name string) (string, *gate
 // the creation has been ended, or left to its job if only the pod knows what has
 // become of it; unless the pod refused: then it can still be moved.
 func (a *api) attempt(ctx context.Context, j *job, in store.Intent, ports []topology.Port) (answer, error) {
+	group, err := a.placeServerGroup(ctx, j)
+	if podRefused(err) {
+		return answer{}, err
+	}
+	if err != nil {
+		return answer{}, a.abandon(ctx, in, err)
+	}
 	placed, err := a.placePorts(ctx, j, ports)
 	if podRefused(err) {
 		return answer{}, placeFault(err, ports)
@@ -175,11 +198,12 @@ func (a *api) attempt(ctx context.Context, j *job, in store.Intent, ports []topo
 	if err != nil {
 		return answer{}, a.abandon(ctx, in, placeFault(err, ports))
 	}
-	body, err := j.wish.body(podServer{Name: in.Name, Zone: j.podZone(), Mark: in.ID, Ports: placed})
+	body, err := j.wish.body(podServer{Name: in.Name, Zone: j.podZone(), Mark: in.ID, Ports: placed, ServerGroup: group})
 	if err != nil {
 		return answer{}, a.abandon(ctx, in, err)
 	}
 	n := a.post(ctx, j, body)
+	n.Err = ourGroup(n.Err, group, j.serverGroup)
 	switch {
 	case n.Err == nil, podRefused(n.Err):
 		return n, n.Err

@@ -53,6 +53,17 @@ func hint(document map[string]json.RawMessage, name string) gjson.Result {
 	return gjson.Result{}
 }
 
+// setHint replaces the text of a hint that is there.
+func setHint(document map[string]json.RawMessage, name, value string) {
+	for _, key := range hintKeys {
+		if hints, ok := document[key]; ok {
+			at := gjson.GetBytes(hints, name)
+			document[key] = splice(hints, []edit{{at.Index, at.Index + len(at.Raw), quote(value)}})
+			return
+		}
+	}
+}
+
 // sameHosts are the servers of the hint that asks for their host.
 func sameHosts(document map[string]json.RawMessage) []string {
 	var ids []string

@@ -90,7 +90,7 @@ func (a *api) toNamedHosts(ctx context.Context, j *job) error {
 		}
 		why := "host " + named.name + " is in pod " + at
 		if j.need.PodOnly != "" && j.need.PodOnly != at {
-			return fault.New(fault.Invalid, "", "%s, but %s: a server can only use what is in its own pod", j.need.Why, why)
+			return elsewhere(j.need.Why, why)
 		}
 		j.need.PodOnly, j.need.Why = at, why
 		named.rename(there)
@@ -157,6 +157,9 @@ var errOtherPod = errors.New("the pod refused after servers had been made there"
 // moveOn takes the creation to the next pod, after this one has refused it. Without
 // one it ends the creation, and the error names what each pod said.
 func (a *api) moveOn(ctx context.Context, j *job, in *store.Intent, held *releases, cause error) error {
+	if len(j.made) > 0 && j.serverGroup != "" {
+		return a.retreat(ctx, *in, cause) // those made keep the group where it is
+	}
 	if len(j.made) > 0 && !j.wish.Apart {
 		return a.retreat(ctx, *in, &batchError{cause})
 	}
@@ -168,7 +171,11 @@ func (a *api) moveOn(ctx context.Context, j *job, in *store.Intent, held *releas
 	if err := held.hold(ctx, a.Reconciler, next); err != nil {
 		return a.retreat(ctx, *in, err)
 	}
-	if err := a.Store.MoveIntent(ctx, in.ID, next.Pod, next.Zone); err != nil {
+	err := a.Store.MoveIntent(ctx, in.ID, next.Pod, next.Zone)
+	if groupElsewhere(err) {
+		return a.retreat(ctx, *in, cause) // another member has come to keep the group here
+	}
+	if err != nil {
 		return a.retreat(ctx, *in, err)
 	}
 	*in = next
@@ -184,7 +191,9 @@ func (e *batchError) Unwrap() []error { return []error{e.cause, errOtherPod} }
 // chooseAgain picks a pod after the one chosen has refused.
 func (a *api) chooseAgain(ctx context.Context, j *job, cause error) error {
 	f, _ := faultOf(cause)
-	a.Fleet.NoQuota(j.pod.Name, j.by.ProjectID, f.Message)
+	if !strings.Contains(f.Message, "group") { // a quota of server groups stops no other server
+		a.Fleet.NoQuota(j.pod.Name, j.by.ProjectID, f.Message)
+	}
 	a.Log.InfoContext(ctx, "pod refused a server", "request_id", j.by.RequestID, "pod", j.pod.Name, "reason", f.Message)
 	j.need.Refused = append(slices.Clone(j.need.Refused), fleet.Refusal{Pod: j.pod.Name, Reason: "it refused: " + f.Message, Later: true})
 	j.story.Steps[len(j.story.Steps)-1].Refused = f.Message

@@ -305,6 +305,8 @@ type podServer struct {
 	Zone  string // the pod's name for it; empty: the pod's default
 	Mark  string // the intent's ID
 	Ports []podPort
+	// ServerGroup is the pod's ID of our group in the hints; empty: the hints stay.
+	ServerGroup string
 }
 
 // podPort is a port by the pod's ID.
@@ -341,6 +343,9 @@ func (c *creation) body(p podServer) ([]byte, error) {
 	}
 	document := maps.Clone(c.document)
 	document["server"] = mustJSON(server)
+	if p.ServerGroup != "" {
+		setHint(document, "group", p.ServerGroup)
+	}
 	return json.Marshal(document)
 }
 

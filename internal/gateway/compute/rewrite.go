@@ -18,8 +18,9 @@ const markKey = reconcile.MarkKey
 type view struct {
 	base    string // our root, such as http://host/compute
 	project string // of the request's URL; Nova's links repeat it
-	// zone and host are the region's names for a zone and a host of the pod.
-	zone, host func(string) string
+	// zone, host and group are the region's names for a zone and a host of the pod,
+	// and its ID for a server group.
+	zone, host, group func(string) string
 }
 
 // edit replaces body[start:end].
@@ -92,6 +93,11 @@ func (v view) serverEdits(edits []edit, server gjson.Result) []edit {
 			edits = renamed(edits, value, v.zone)
 		case "OS-EXT-SRV-ATTR:host", "OS-EXT-SRV-ATTR:hypervisor_hostname": // admins only
 			edits = renamed(edits, value, v.host)
+		case "server_groups":
+			value.ForEach(func(_, id gjson.Result) bool {
+				edits = renamed(edits, id, v.group)
+				return true
+			})
 		case "metadata":
 			if strings.Contains(value.Raw, `"`+markKey+`"`) {
 				edits = append(edits, edit{at, at + len(value.Raw), withoutMark(value)})

@@ -31,6 +31,8 @@ const DefaultCreateTimeout = 3 * time.Minute
 // Reconciler brings things into pods. Package reconcile implements it.
 type Reconciler interface {
 	Ensure(ctx context.Context, t store.Target, complete func(context.Context, *store.Tx) error) error
+	// EnsureAs is Ensure with the caller's own token where the pod wants it.
+	EnsureAs(ctx context.Context, by identity.Caller, t store.Target) error
 	// Hold keeps others from settling the creation while we work on it.
 	Hold(ctx context.Context, intentID, pod string) (release func(), err error)
 	// HoldReplica keeps others from changing a thing that is the same in every pod.
@@ -145,7 +147,8 @@ func after(r *gateway.Request, h http.Header) {
 func (a *api) viewOf(r *gateway.Request, pod string) view {
 	return view{
 		base: r.PrefixURL(), project: r.URLProject(),
-		zone: func(zone string) string { return a.Fleet.ZoneName(pod, zone) },
-		host: func(host string) string { return a.Fleet.HostName(r.Context(), pod, host) },
+		zone:  func(zone string) string { return a.Fleet.ZoneName(pod, zone) },
+		host:  func(host string) string { return a.Fleet.HostName(r.Context(), pod, host) },
+		group: func(id string) string { return a.serverGroupOf(r.Context(), pod, id) },
 	}
 }

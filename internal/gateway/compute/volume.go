@@ -2,8 +2,6 @@ package compute
 
 import (
 	"context"
-	"net/http"
-	"net/url"
 
 	"github.com/tidwall/gjson"
 
@@ -19,7 +17,7 @@ import (
 func (a *api) tied(ctx context.Context, j *job) (podName, why string, err error) {
 	bind := func(other, what string) error {
 		if podName != "" && other != podName {
-			return fault.New(fault.Invalid, "", "%s, but %s: a server can only use what is in its own pod", why, what)
+			return elsewhere(why, what)
 		}
 		podName, why = other, what
 		return nil
@@ -39,13 +37,8 @@ func (a *api) tied(ctx context.Context, j *job) (podName, why string, err error)
 			return "", "", err
 		}
 	}
-	if group := hint(j.wish.document, "group").Str; group != "" {
-		// A group that no pod knows is for the chosen pod to refuse.
-		if at := a.groupPod(ctx, j.by, group); at != "" {
-			if err := bind(at, "server group "+group+" is in pod "+at); err != nil {
-				return "", "", err
-			}
-		}
+	if err := a.tieToGroup(ctx, j, bind); err != nil {
+		return "", "", err
 	}
 	for _, id := range sameHosts(j.wish.document) {
 		at, err := a.serverPod(ctx, j.by, id)
@@ -57,6 +50,11 @@ func (a *api) tied(ctx context.Context, j *job) (podName, why string, err error)
 		}
 	}
 	return podName, why, nil
+}
+
+// elsewhere is the error for a request that names things of two pods.
+func elsewhere(why, what string) error {
+	return fault.New(fault.Invalid, "", "%s, but %s: a server can only use what is in its own pod", why, what)
 }
 
 // locateVolume finds the pod of a volume or a snapshot. The index knows those of
@@ -86,19 +84,6 @@ func (a *api) volumePod(ctx context.Context, by identity.Caller, v volumeWish) (
 		return "", fault.New(fault.Invalid, "", "Block Device Mapping is Invalid: failed to get snapshot %s.", v.ID)
 	}
 	return at, err
-}
-
-// groupPod finds the pod that has the server group, for the caller's eyes.
-func (a *api) groupPod(ctx context.Context, by identity.Caller, id string) string {
-	answers, err := a.askAll(ctx, by, question{Method: http.MethodGet, Path: "/os-server-groups/" + url.PathEscape(id),
-		Version: minVersion, Op: "look for server group"})
-	if err != nil {
-		return ""
-	}
-	for _, n := range succeeded(answers) {
-		return n.Pod
-	}
-	return ""
 }
 
 // attachVolume is "POST /servers/{id}/os-volume_attachments": both must be in one

@@ -144,14 +144,6 @@ var computeChecks = []check{
 		w.demo.compute(t, "POST", "/os-keypairs", doc{"keypair": doc{}}).
 			refuses(t, 400, "badRequest", "Invalid input for field/attribute keypair. Value: {}. 'name' is a required property")
 	}},
-	{"server groups", func(t *testing.T, w *world) {
-		r := w.demo.compute(t, "POST", "/os-server-groups", doc{"server_group": doc{"name": "contract", "policy": "anti-affinity"}}, latest).want(t, 200)
-		id := r.text("server_group", "id")
-		has(t, r.body["server_group"].(doc), "policy", "rules", "members", "project_id", "user_id")
-		old := w.demo.compute(t, "GET", "/os-server-groups/"+id, nil).want(t, 200)
-		has(t, old.body["server_group"].(doc), "policies", "metadata", "members")
-		w.demo.compute(t, "DELETE", "/os-server-groups/"+id, nil).want(t, 204)
-	}},
 }
 
 var flavorChecks = []check{

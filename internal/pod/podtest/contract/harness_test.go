@@ -93,6 +93,7 @@ func runAll(t *testing.T, file, pod string, pause time.Duration) {
 	}{
 		{"identity", identityChecks}, {"network", networkChecks}, {"subnet", subnetChecks}, {"port", portChecks}, {"dhcp", dhcpChecks},
 		{"security group", groupChecks}, {"network list", listChecks}, {"compute", computeChecks}, {"server", serverChecks},
+		{"server group", serverGroupChecks},
 		{"server list", serverListChecks}, {"release", releaseChecks}, {"flavor", flavorChecks}, {"image", imageChecks}, {"volume", volumeChecks},
 		{"flavor changes", flavorChangeChecks}, {"key pair", keypairChecks},
 	} {

@@ -35,7 +35,7 @@ type asked struct {
 	nics     []nic
 	groups   []rest.Doc // of Neutron
 	names    []string   // of the groups
-	group    string     // server group
+	group    *serverGroup
 }
 
 // nic is one network to plug in: a port that is there, or one to make.
@@ -121,12 +121,24 @@ func (s *Server) parse(r *rest.Request, in, whole rest.Doc) (*asked, error) {
 		hints, _ = whole["OS-SCH-HNT:scheduler_hints"].(rest.Doc)
 	}
 	if id := rest.Str(hints, "group"); id != "" {
-		if s.serverGroup(r.Caller, id) == nil {
-			return nil, badRequest("Instance group %s could not be found.", id)
+		if err := s.askedServerGroup(r, a, id); err != nil {
+			return nil, err
 		}
-		a.group = id
 	}
 	return a, nil
+}
+
+func (s *Server) askedServerGroup(r *rest.Request, a *asked, id string) error {
+	if uuid.Validate(id) != nil {
+		return field("group", id, fmt.Sprintf("'%s' is not a 'uuid'", id))
+	}
+	if a.group = s.serverGroup(r.Caller, id); a.group == nil {
+		return badRequest("Instance group %s could not be found.", id)
+	}
+	if len(s.members(a.group, r.Caller.UserID))+a.max > memberQuota {
+		return fail(http.StatusForbidden, "Quota exceeded, too many servers in group")
+	}
+	return nil
 }
 
 func schema(r *rest.Request, in rest.Doc) error {
@@ -368,8 +380,8 @@ func (s *Server) launch(r *rest.Request, a *asked) []*server {
 			continue
 		}
 		s.attachBootVolumes(v, a.in)
-		if g := s.serverGroup(r.Caller, a.group); g != nil {
-			v.serverGroup = g.id
+		if a.group != nil {
+			v.serverGroup = a.group.id
 		}
 		if v.building <= 0 {
 			s.finish(v)

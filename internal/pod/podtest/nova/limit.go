@@ -29,8 +29,8 @@ func (s *Server) showLimits(r *rest.Request) (*rest.Reply, error) {
 	u := s.used(project)
 	abs := rest.Doc{
 		"maxTotalInstances": s.quota, "maxTotalCores": 20, "maxTotalRAMSize": 51200, "maxServerMeta": 128, "maxTotalKeypairs": 100,
-		"maxServerGroups": 10, "maxServerGroupMembers": 10, "totalRAMUsed": u.ram, "totalCoresUsed": u.cores,
-		"totalInstancesUsed": u.servers, "totalServerGroupsUsed": 0,
+		"maxServerGroups": groupQuota, "maxServerGroupMembers": memberQuota, "totalRAMUsed": u.ram, "totalCoresUsed": u.cores,
+		"totalInstancesUsed": u.servers, "totalServerGroupsUsed": s.groupsOf(project),
 	}
 	if r.Minor < 39 {
 		abs["maxImageMeta"] = 128
@@ -51,7 +51,7 @@ func (s *Server) showQuota(r *rest.Request) (*rest.Reply, error) {
 	}
 	q := rest.Doc{
 		"id": r.Param("project"), "cores": 20, "instances": s.quota, "key_pairs": 100, "metadata_items": 128, "ram": 51200,
-		"server_group_members": 10, "server_groups": 10,
+		"server_group_members": memberQuota, "server_groups": groupQuota,
 	}
 	if r.Minor < 36 {
 		q["fixed_ips"], q["floating_ips"], q["security_group_rules"], q["security_groups"] = -1, -1, -1, -1
