@@ -98,7 +98,7 @@ func (r *Resource) note(e store.Entry) {
 	r.Places = append(r.Places, Place{Kind: e.Kind, Pod: e.Pod, Zone: e.Zone, PodID: e.ID, Wanted: true, Current: true, Status: e.Status})
 }
 
-// addCentral adds what the ID is in the Network API.
+// addCentral adds what the ID is among the things that are ours.
 func (a *Admin) addCentral(ctx context.Context, r *Resource) error {
 	for kind, find := range a.central() {
 		t, err := find(ctx, r.ID)
@@ -131,6 +131,10 @@ func (a *Admin) central() map[string]func(ctx context.Context, id string) (Thing
 		},
 		store.KindSecurityGroup: func(ctx context.Context, id string) (Thing, error) {
 			g, err := a.Store.FindSecurityGroup(ctx, id)
+			return Thing{Name: g.Name, ProjectID: g.ProjectID}, err
+		},
+		store.KindServerGroup: func(ctx context.Context, id string) (Thing, error) {
+			g, err := a.Store.FindServerGroup(ctx, id)
 			return Thing{Name: g.Name, ProjectID: g.ProjectID}, err
 		},
 	}
