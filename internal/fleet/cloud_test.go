@@ -29,12 +29,14 @@ type cloud struct {
 	mu    sync.Mutex
 	has   map[string][]string // pod to what it has: "images/i1"
 	down  map[string]int      // pod to the status it answers with
+	said  map[string]string   // pod and thing to its document
+	since map[string]string   // and the version that it must be asked in
 	calls []string            // "pod1 GET images/i1 token"
 }
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	c := &cloud{has: map[string][]string{}, down: map[string]int{}}
+	c := &cloud{has: map[string][]string{}, down: map[string]int{}, said: map[string]string{}, since: map[string]string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v3/auth/tokens", c.login)
 	mux.HandleFunc("GET /{region}/{rest...}", c.answer)
@@ -71,6 +73,10 @@ func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case c.down[region] != 0:
 		w.WriteHeader(c.down[region])
+	case c.since[region+what] != "" && r.Header.Get("Openstack-Api-Version") != c.since[region+what]:
+		w.WriteHeader(http.StatusNotAcceptable)
+	case c.said[region+what] != "":
+		fmt.Fprint(w, c.said[region+what])
 	case !slices.Contains(c.has[region], what):
 		w.WriteHeader(http.StatusNotFound)
 	default:
@@ -82,6 +88,21 @@ func (c *cloud) give(region string, what ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.has[region] = append(c.has[region], what...)
+}
+
+// say has the pod answer with the document.
+func (c *cloud) say(region, what, document string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.said[region+what] = document
+}
+
+// sayFrom is say for those who ask in the version only.
+func (c *cloud) sayFrom(region, what, version, document string) {
+	c.say(region, what, document)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.since[region+what] = version
 }
 
 func (c *cloud) fail(region string, status int) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func microversion(v string) http.Header {
@@ -123,6 +124,39 @@ var computeChecks = []check{
 		} {
 			w.demo.compute(t, "GET", path, nil).refuses(t, 403, "forbidden", "Policy doesn't allow "+policy+" to be performed.")
 			w.admin.compute(t, "GET", path, nil).want(t, 200)
+		}
+	}},
+	{"hypervisors", func(t *testing.T, w *world) {
+		numbers := []string{"vcpus", "vcpus_used", "memory_mb", "memory_mb_used", "local_gb", "local_gb_used"}
+		old := w.admin.compute(t, "GET", "/os-hypervisors/detail", nil).want(t, 200).docs("hypervisors")[0]
+		for _, n := range numbers {
+			if _, ok := old[n].(float64); !ok {
+				t.Errorf("%s = %v, want a number", n, old[n])
+			}
+		}
+		if old["state"] != "up" || old["status"] != "enabled" || old["hypervisor_type"] != "fake" {
+			t.Errorf("hypervisor = %v", old)
+		}
+		now := w.admin.compute(t, "GET", "/os-hypervisors/detail", nil, latest).want(t, 200).docs("hypervisors")[0]
+		hasNot(t, now, numbers...)
+		has(t, now, "state", "status", "hypervisor_hostname", "hypervisor_type")
+	}},
+	{"a flavor that no host can take", func(t *testing.T, w *world) {
+		name := "contract-" + random(8)
+		w.admin.compute(t, "POST", "/flavors", doc{"flavor": doc{"name": name, "ram": 64, "vcpus": 1, "disk": 1, "id": name}}).want(t, 200)
+		defer w.admin.compute(t, "DELETE", "/flavors/"+name, nil)
+		w.admin.compute(t, "POST", "/flavors/"+name+"/os-extra_specs", doc{"extra_specs": doc{"resources:CUSTOM_NOWHERE": "1"}}).want(t, 200)
+		id := w.admin.compute(t, "POST", "/servers", doc{"server": w.server(doc{"flavorRef": name})}, latest).want(t, 202).text("server", "id")
+		defer w.destroy(t, w.admin, id)
+		eventually(t, "server in ERROR", func() bool {
+			return w.admin.compute(t, "GET", "/servers/"+id, nil, latest).want(t, 200).text("server", "status") == "ERROR"
+		})
+		fault, _ := w.admin.compute(t, "GET", "/servers/"+id, nil, latest).want(t, 200).at("server", "fault").(doc)
+		if message, _ := fault["message"].(string); !strings.HasPrefix(message, "No valid host was found.") || fault["code"] != 500.0 {
+			t.Errorf("fault = %v", fault)
+		}
+		if _, err := time.Parse(time.RFC3339, fault["created"].(string)); err != nil {
+			t.Errorf("fault created = %v", fault["created"])
 		}
 	}},
 	{"key pairs", func(t *testing.T, w *world) {

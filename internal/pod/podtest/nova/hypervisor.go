@@ -1,10 +1,27 @@
 package nova
 
 import (
+	"strings"
+
 	"github.com/google/uuid"
 
 	"github.com/tricircle/tricircle/internal/pod/podtest/rest"
 )
+
+// Hypervisor is the one host of a pod.
+type Hypervisor struct {
+	VCPUs, RAM, Disk int // MiB, GiB
+	Down             bool
+	Disabled         bool
+}
+
+// SetHypervisor changes the host. A flavor larger than it finds no host. Mu must
+// not be held.
+func (s *Server) SetHypervisor(h Hypervisor) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	s.host = h
+}
 
 // ident is a number before 2.53 and a UUID since.
 func ident(r *rest.Request, n int, name string) any {
@@ -15,7 +32,14 @@ func ident(r *rest.Request, n int, name string) any {
 }
 
 func (s *Server) hypervisor(r *rest.Request) rest.Doc {
-	return rest.Doc{"id": ident(r, 1, s.Host), "hypervisor_hostname": s.Host, "state": "up", "status": "enabled"}
+	state, status := "up", "enabled"
+	if s.host.Down {
+		state = "down"
+	}
+	if s.host.Disabled {
+		status = "disabled"
+	}
+	return rest.Doc{"id": ident(r, 1, s.Host), "hypervisor_hostname": s.Host, "state": state, "status": status}
 }
 
 func (s *Server) listHypervisors(r *rest.Request) (*rest.Reply, error) {
@@ -45,12 +69,24 @@ func (s *Server) listHypervisorsDetail(r *rest.Request) (*rest.Reply, error) {
 }
 
 func (s *Server) statistics() rest.Doc {
-	u := s.used("")
+	u, h := s.used(""), s.host
+	ram, disk := 512+u.ram, u.servers
 	return rest.Doc{
-		"count": 1, "vcpus": 1000, "memory_mb": 800000, "local_gb": 600000, "vcpus_used": u.cores, "memory_mb_used": 512 + u.ram,
-		"local_gb_used": u.servers, "free_ram_mb": 799488 - u.ram, "free_disk_gb": 600000 - u.servers, "current_workload": 0,
+		"count": 1, "vcpus": h.VCPUs, "memory_mb": h.RAM, "local_gb": h.Disk, "vcpus_used": u.cores, "memory_mb_used": ram,
+		"local_gb_used": disk, "free_ram_mb": h.RAM - ram, "free_disk_gb": h.Disk - disk, "current_workload": 0,
 		"running_vms": u.servers, "disk_available_least": 0,
 	}
+}
+
+// fits reports whether the host takes servers of the flavor at all. It has no
+// resources of a custom class.
+func (h Hypervisor) fits(f Flavor) bool {
+	for key := range f.ExtraSpecs {
+		if strings.HasPrefix(key, "resources:CUSTOM_") {
+			return false
+		}
+	}
+	return !h.Down && !h.Disabled && f.VCPUs <= h.VCPUs && f.RAM <= h.RAM
 }
 
 func (s *Server) showStatistics(r *rest.Request) (*rest.Reply, error) {

@@ -49,13 +49,14 @@ type Server struct {
 	keypairs []*keypair
 	groups   []*serverGroup
 	lowest   int // second number of the lowest microversion
+	host     Hypervisor
 	capacity int // servers that fit; negative: any number
 	quota    int // servers per project
 }
 
 // New makes a Nova without flavors.
 func New(o Options) *Server {
-	s := &Server{Options: o, lowest: 1, capacity: -1, quota: 10}
+	s := &Server{Options: o, lowest: 1, capacity: -1, quota: 10, host: Hypervisor{VCPUs: 1000, RAM: 800000, Disk: 600000}}
 	s.http = s.routes()
 	return s
 }

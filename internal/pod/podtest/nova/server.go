@@ -85,6 +85,9 @@ func (s *Server) finish(v *server) {
 }
 
 func (s *Server) full(v *server) bool {
+	if !s.host.fits(v.flavor) {
+		return true
+	}
 	if s.capacity < 0 {
 		return false
 	}
