@@ -34,8 +34,10 @@ type Options struct {
 	Credentials func(ref string) (pod.AccountOptions, error)
 	// PhysicalNetworks are the labels that every pod must be able to carry.
 	PhysicalNetworks []string
-	HTTP             *http.Client // for Keystone
-	Version          string
+	// Explain says where servers would go.
+	Explain Explainer
+	HTTP    *http.Client // for Keystone
+	Version string
 }
 
 // Admin serves operators. It is safe for concurrent use.

@@ -31,6 +31,8 @@ func (a *Admin) Service() gateway.Service {
 			route(http.MethodDelete, "/pods/{name}", "remove an empty pod", a.removePod),
 			route(http.MethodPost, "/pods/{name}/check", "what is wrong with a pod", a.checkPod),
 			route(http.MethodGet, "/bindings", "which project uses which pod", a.listBindings),
+			route(http.MethodGet, "/decisions/{id}", "why a server, or the servers of a request, went where they did", a.showDecision),
+			route(http.MethodPost, "/explain/server", "where a server would go", a.explainServer),
 			route(http.MethodGet, "/resources/{id}", "where a thing is", a.whereResource),
 			route(http.MethodGet, "/jobs", "jobs that are not done", a.listJobs),
 			route(http.MethodGet, "/jobs/{id}", "one job", a.showJob),

@@ -23,7 +23,7 @@ func (a *App) handler(o Options) http.Handler {
 	inside := &gateway.Inside{}
 	handler := gateway.New(gateway.Options{
 		Services: []gateway.Service{
-			compute.Service(compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Region: inside, Log: a.log}),
+			compute.Service(a.compute(inside)),
 			network.Service(network.Deps{Store: a.store, Zones: a.fleet, Settle: a.settle}),
 			volume.Service(volume.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
 			image.Service(image.Deps{Dispatch: a.dispatch}),
@@ -34,6 +34,10 @@ func (a *App) handler(o Options) http.Handler {
 	})
 	inside.Open(handler)
 	return handler
+}
+
+func (a *App) compute(inside *gateway.Inside) compute.Deps {
+	return compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Region: inside, Log: a.log}
 }
 
 // settle frees what a deleted server held, now rather than when its job runs:
@@ -50,6 +54,6 @@ func (a *App) admin(o Options) *admin.Admin {
 	return admin.New(admin.Options{
 		Store: a.store, Fleet: a.fleet, Jobs: a.jobs, Region: a.config.Region, PublicURL: a.config.PublicURL,
 		Account: a.account, Credentials: a.credentials(o.Getenv), PhysicalNetworks: wires,
-		HTTP: a.account.HTTP(), Version: o.Version,
+		HTTP: a.account.HTTP(), Version: o.Version, Explain: compute.Explain(a.compute(&gateway.Inside{})),
 	})
 }

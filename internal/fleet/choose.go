@@ -49,9 +49,9 @@ func (f *Fleet) Decide(ctx context.Context, by identity.Caller, need Need) (stor
 }
 
 // Explain is Decide for a request that is not to be carried out: every pod of the
-// zone is asked, and nothing is bound.
+// zone is asked anew, and nothing is bound.
 func (f *Fleet) Explain(ctx context.Context, by identity.Caller, need Need) (Decision, error) {
-	need.ProjectID = by.ProjectID
+	need.ProjectID, need.live = by.ProjectID, true
 	_, _, candidates, err := f.candidates(ctx, need)
 	if err != nil {
 		return Decision{}, err

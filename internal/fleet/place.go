@@ -31,6 +31,7 @@ type Need struct {
 	Refused []Refusal `json:"-"`
 	// Used counts the request's servers per pod, when they are to be apart.
 	Used map[string]int `json:"-"`
+	live bool           // what was seen before does not count
 }
 
 // Confined is a network that only some pods can carry.

@@ -25,9 +25,13 @@ func (f *Fleet) learn(ctx context.Context, by identity.Caller, c *Candidate, nee
 	questions := questionsOf(need)
 	has := make([]bool, len(questions))
 	errs := make([]error, len(questions))
+	ask := f.has
+	if need.live {
+		ask = f.hasNow
+	}
 	var wg sync.WaitGroup
 	for i, q := range questions {
-		wg.Go(func() { has[i], errs[i] = f.has(ctx, client, by, q) })
+		wg.Go(func() { has[i], errs[i] = ask(ctx, client, by, q) })
 	}
 	wg.Wait()
 	for i, q := range questions {
@@ -100,10 +104,14 @@ func (f *Fleet) has(ctx context.Context, client *pod.Client, by identity.Caller,
 	if state, _, _ := client.State(); state != pod.Away && f.seen.holds(s) && f.sized(q) {
 		return true, nil
 	}
+	return f.hasNow(ctx, client, by, q)
+}
+
+func (f *Fleet) hasNow(ctx context.Context, client *pod.Client, by identity.Caller, q question) (bool, error) {
 	err := f.ask(ctx, client, by, q)
 	switch {
 	case err == nil:
-		f.seen.add(s)
+		f.seen.add(sighting{client.Name(), by.ProjectID, q})
 		return true, nil
 	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Forbidden), fault.Is(err, fault.Invalid):
 		return false, nil

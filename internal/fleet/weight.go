@@ -57,7 +57,7 @@ func room(c Candidate, n Need) (float64, string) {
 	case c.Full != "":
 		return -1, c.Full
 	case !c.comparable():
-		return 0, "not known"
+		return 0, ""
 	case !slices.ContainsFunc(c.Capacity.Hosts, func(h Host) bool { return h.hasRoom(*c.Size, n.Diskless) }):
 		return -1, "no host has room for the flavor, even over-committed"
 	}

@@ -11,6 +11,9 @@ import (
 // sweepPage bounds how long one transaction of the sweep lasts.
 const sweepPage = 200
 
+// decisionsFor is how long it is remembered why servers are where they are.
+const decisionsFor = 7 * 24 * time.Hour
+
 // every calls f at the interval until ctx ends.
 func every(ctx context.Context, interval time.Duration, f func(context.Context)) {
 	tick := time.NewTicker(interval)
@@ -71,7 +74,7 @@ func (r *Runner) sweepInTurn(ctx context.Context) {
 }
 
 // Sweep makes the jobs that are missing: for mappings whose pod is behind, and
-// for creations that nobody has ended in time.
+// for creations that nobody has ended in time. It also forgets old decisions.
 func (r *Runner) Sweep(ctx context.Context) error {
 	q := store.MappingQuery{Pending: true, Limit: sweepPage}
 	for {
@@ -90,6 +93,9 @@ func (r *Runner) Sweep(ctx context.Context) error {
 			break
 		}
 		q.After = page[len(page)-1].Target
+	}
+	if err := r.o.Store.PruneDecisions(ctx, r.o.Now().Add(-decisionsFor)); err != nil {
+		return err
 	}
 	intents, err := r.o.Store.ListIntents(ctx, r.o.Now().Add(-r.o.IntentDelay))
 	if err != nil {

@@ -5,6 +5,7 @@ package scenarios
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -20,9 +21,11 @@ import (
 
 	"github.com/tricircle/tricircle/internal/admin"
 	"github.com/tricircle/tricircle/internal/cli"
+	"github.com/tricircle/tricircle/internal/dispatch"
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/gateway/compute"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod"
@@ -119,8 +122,10 @@ func (w *world) start(dir string) (err error) {
 	if err := w.jobs.Start(ctx); err != nil {
 		return err
 	}
+	explain := compute.Explain(compute.Deps{Store: w.store, Fleet: f, Dispatch: dispatch.New(dispatch.OfFleet(f, w.store))})
 	a := admin.New(admin.Options{
-		Store: w.store, Fleet: f, Jobs: w.jobs, Account: own, Credentials: credentials, Region: podtest.RegionOne,
+		Explain: explain,
+		Store:   w.store, Fleet: f, Jobs: w.jobs, Account: own, Credentials: credentials, Region: podtest.RegionOne,
 		PublicURL: "https://cloud.example.org", PhysicalNetworks: []string{"bridge"}, Version: "1.2.3",
 	})
 	w.api = httptest.NewServer(gateway.New(gateway.Options{
@@ -204,6 +209,7 @@ func up(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).cloud.Po
 
 // have network NAME [POD]: a network of project demo, wanted in the pod if one is named.
 // have server NAME POD: a server that was seen in the pod.
+// have decision NAME POD: a server that went to the pod after pod1 had refused it.
 // The ID is put into the variable NAME.
 func have(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
@@ -226,7 +232,37 @@ func have(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(w.store.Record(ctx, store.Entry{
 			Kind: store.KindServer, ID: id, Pod: args[2], ProjectID: project, Name: name, Zone: "az1", Status: "ACTIVE", CreatedAt: time.Now(),
 		}))
+	case kind == "decision" && len(args) == 3:
+		id := fmt.Sprintf("dec1de00-0000-4000-8000-%012x", len(name))
+		ts.Setenv(name, id)
+		ts.Check(w.decide(ctx, id, name, args[2]))
 	default:
 		ts.Fatalf("cannot have %q", args)
 	}
+}
+
+// decide makes a server's record as a creation does.
+func (w *world) decide(ctx context.Context, id, name, podName string) error {
+	project := w.cloud.ProjectID("demo")
+	first, err := fleet.Place([]fleet.Candidate{{Pod: "pod1", Zone: "az1", Bound: true}, {Pod: podName, Zone: "az1"}}, fleet.Need{ProjectID: project})
+	if err != nil {
+		return err
+	}
+	second, err := fleet.Place([]fleet.Candidate{{Pod: "pod1", Zone: "az1"}, {Pod: podName, Zone: "az1"}},
+		fleet.Need{ProjectID: project, Refused: []fleet.Refusal{{Pod: "pod1", Reason: "it refused: Quota exceeded"}}})
+	if err != nil {
+		return err
+	}
+	document, err := json.Marshal(fleet.Record{Count: 1, Steps: []fleet.Step{{Decision: first, Refused: "Quota exceeded"}, {Decision: second}}})
+	if err != nil {
+		return err
+	}
+	if err := w.store.RecordDecision(ctx, store.Decision{ID: name, RequestID: "req-" + name, ProjectID: project, Document: document}); err != nil {
+		return err
+	}
+	in := store.Intent{ID: name, Kind: store.KindServer, Pod: podName, ProjectID: project, Name: name, Zone: "az1", DecisionID: name}
+	if _, err := w.store.Begin(ctx, in); err != nil {
+		return err
+	}
+	return w.store.Settle(ctx, in.ID, store.Entry{Kind: store.KindServer, ID: id, Pod: podName, ProjectID: project, Name: name, Zone: "az1", Status: "ACTIVE"})
 }

@@ -64,6 +64,17 @@ type api struct {
 
 // Service is the Compute API.
 func Service(d Deps) gateway.Service {
+	a := newAPI(d)
+	return gateway.Service{
+		Name: "compute", Prefix: "/compute", Version: "/v2.1", ProjectInPath: true, Strict: true,
+		Routes: a.routes(),
+		Error:  gateway.NovaError,
+		Before: a.before,
+		After:  after,
+	}
+}
+
+func newAPI(d Deps) *api {
 	if d.CreateTimeout == 0 {
 		d.CreateTimeout = DefaultCreateTimeout
 	}
@@ -73,14 +84,7 @@ func Service(d Deps) gateway.Service {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &api{Deps: d, doors: &legacy.Doors{Region: d.Region}}
-	return gateway.Service{
-		Name: "compute", Prefix: "/compute", Version: "/v2.1", ProjectInPath: true, Strict: true,
-		Routes: a.routes(),
-		Error:  gateway.NovaError,
-		Before: a.before,
-		After:  after,
-	}
+	return &api{Deps: d, doors: &legacy.Doors{Region: d.Region}}
 }
 
 // before holds what Nova settles before it looks who does the work.
