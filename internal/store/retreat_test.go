@@ -59,10 +59,10 @@ func want(t *testing.T, s *store.Store, kind, id string) {
 	ok(t, err)
 }
 
-// wanted lists the kinds of what is wanted in the pod.
-func wanted(t *testing.T, s *store.Store, pod string) []string {
+// wanted lists the kinds of what is wanted in pod1.
+func wanted(t *testing.T, s *store.Store) []string {
 	t.Helper()
-	all, err := s.ListMappings(t.Context(), store.MappingQuery{Pod: pod})
+	all, err := s.ListMappings(t.Context(), store.MappingQuery{Pod: "pod1"})
 	ok(t, err)
 	kinds := []string{}
 	for _, m := range all {
@@ -86,7 +86,7 @@ func TestMoveIntent(t *testing.T) {
 		if moved.Pod != "pod2" || !cmp.Equal(moved.Ports, ports) {
 			t.Errorf("moved intent = %+v, want pod2 with ports %v", moved, ports)
 		}
-		if left := wanted(t, s, "pod1"); len(left) > 0 {
+		if left := wanted(t, s); len(left) > 0 {
 			t.Errorf("still wanted in pod1: %v", left)
 		}
 		after, err := s.FindPort(t.Context(), ports[1])
@@ -109,7 +109,7 @@ func TestRetreat(t *testing.T) {
 		in, _, _, ports := begun(t, s)
 		ok(t, s.Retreat(t.Context(), in.ID))
 		ok(t, s.Retreat(t.Context(), in.ID)) // gone is no error
-		if left := wanted(t, s, "pod1"); len(left) > 0 {
+		if left := wanted(t, s); len(left) > 0 {
 			t.Errorf("still wanted in pod1: %v", left)
 		}
 		if _, err := s.FindPort(t.Context(), ports[0]); err != nil {
@@ -132,7 +132,7 @@ func TestRetreatLeavesWhatOthersNeed(t *testing.T) {
 		ok(t, err)
 		want(t, s, store.KindPort, other[0].ID)
 		ok(t, s.Retreat(t.Context(), in.ID))
-		if diff := cmp.Diff([]string{"network", "port", "security_group"}, wanted(t, s, "pod1")); diff != "" {
+		if diff := cmp.Diff([]string{"network", "port", "security_group"}, wanted(t, s)); diff != "" {
 			t.Errorf("wanted in pod1 (-want +got):\n%s", diff)
 		}
 
@@ -150,7 +150,7 @@ func TestRetreatLeavesWhatOthersNeed(t *testing.T) {
 			}
 			ok(t, s.Unwant(t.Context(), store.KindPort, other[0].ID))
 		}
-		if diff := cmp.Diff([]string{"network", "security_group"}, wanted(t, s, "pod1")); diff != "" {
+		if diff := cmp.Diff([]string{"network", "security_group"}, wanted(t, s)); diff != "" {
 			t.Errorf("wanted again (-want +got):\n%s", diff)
 		}
 	})
