@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -129,7 +130,7 @@ func (w *world) start(dir string) (err error) {
 		PublicURL: "https://cloud.example.org", PhysicalNetworks: []string{"bridge"}, Version: "1.2.3",
 	})
 	w.api = httptest.NewServer(gateway.New(gateway.Options{
-		Services: []gateway.Service{a.Service()},
+		Services: []gateway.Service{a.Service()}, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Verifier: identity.NewVerifier(identity.Options{AuthURL: w.cloud.AuthURL(), Service: own}),
 	}))
 	return nil

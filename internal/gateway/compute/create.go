@@ -27,6 +27,7 @@ import (
 type job struct {
 	by      identity.Caller
 	request *gateway.Request
+	body    []byte
 	wish    *creation
 	nics    []nic
 	groups  []string // IDs for the ports to make; nil: the default group
@@ -50,7 +51,7 @@ func (a *api) create(ctx context.Context, by identity.Caller, r *gateway.Request
 	if err != nil {
 		return nil, err
 	}
-	j := &job{by: by, request: r}
+	j := &job{by: by, request: r, body: body}
 	if j.wish, err = parseCreation(body, versionOf(r)); err != nil {
 		return nil, err
 	}

@@ -11,14 +11,10 @@ import (
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/fleet"
-	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/store"
 )
-
-// explainVersion has all fields that steer placement.
-var explainVersion = gateway.Microversion{Major: 2, Minor: 90}
 
 // Explain returns the function that says where servers would go. It takes the body
 // of "POST /servers" and goes the same way as that, but asks every pod and makes
@@ -34,8 +30,12 @@ func Explain(d Deps) func(ctx context.Context, by identity.Caller, request []byt
 		if err != nil {
 			return fleet.Record{}, err
 		}
-		j := &job{by: by}
-		if j.wish, err = parseCreation(request, explainVersion); err != nil {
+		window, err := a.Fleet.Window(ctx)
+		if err != nil {
+			return fleet.Record{}, err
+		}
+		j := &job{by: by, body: request}
+		if j.wish, err = parseCreation(request, window.Max); err != nil {
 			return fleet.Record{}, err
 		}
 		if err := a.plan(ctx, j); err != nil {

@@ -21,14 +21,10 @@ func (a *api) tooOld(ctx context.Context, j *job) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := j.request.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	call := release.Call{Method: http.MethodPost, Path: "/servers", Body: body, Admin: j.by.IsAdmin()}
+	call := release.Call{Method: http.MethodPost, Path: "/servers", Body: j.body, Admin: j.by.IsAdmin()}
 	why := map[string]string{}
 	for _, p := range pods {
-		err := a.Fleet.Releases().Check(p.Name, call, versionOf(j.request))
+		err := a.Fleet.Releases().Check(p.Name, call, j.wish.atVersion)
 		if f, ok := faultOf(err); ok {
 			why[p.Name] = f.Message
 		}
