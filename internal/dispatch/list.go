@@ -45,6 +45,9 @@ type List struct {
 	Marker   string // the ID after which to begin
 	// NoMarker is the error for a marker that nobody knows; nil: Nova's 400.
 	NoMarker func(id string) error
+	// FindMarker finds the row that a marker names, where neither Kind nor the row's
+	// ID as the pod shows it will do. fault.NotFound: nobody knows it.
+	FindMarker func(ctx context.Context, id string) (Place, error)
 
 	// Unique lists show an ID once although several pods have it (images): the
 	// row of the first pod by name. All pods are read whole for that.
@@ -62,6 +65,13 @@ type List struct {
 	Rewrite func(dst []byte, row Row) []byte
 	// Tail appends the members that follow the rows, each with a comma before it.
 	Tail func(dst []byte, s Summary) []byte
+}
+
+// Place is where a row is.
+type Place struct {
+	Pod string
+	ID  string // as the pod shows it
+	Raw []byte // the row; not needed for a list that only has the pods' own order
 }
 
 // Row is a row on its way out.

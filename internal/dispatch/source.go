@@ -212,6 +212,9 @@ func (l *listing) locate(ctx context.Context) error {
 		l.after = p
 		return nil
 	}
+	if l.FindMarker != nil {
+		return l.findMarker(ctx)
+	}
 	if l.Kind == "" {
 		return l.noMarker()
 	}
@@ -231,6 +234,18 @@ func (l *listing) locate(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+func (l *listing) findMarker(ctx context.Context) error {
+	p, err := l.FindMarker(ctx, l.Marker)
+	if fault.Is(err, fault.NotFound) {
+		return l.noMarker()
+	}
+	if err != nil {
+		return err
+	}
+	l.after = position{id: p.ID, keys: l.order.ofRow(p.Raw), pod: p.Pod}
+	return nil
 }
 
 // markers are IDs of the pod that come before the place where the list begins,

@@ -18,6 +18,7 @@ type filter struct {
 // filter: a pod that is only believed to be full is weighed down instead.
 var filters = []filter{
 	{later: false, refuse: otherPod},
+	{later: false, refuse: zoneElsewhere},
 	{later: false, refuse: networkElsewhere},
 	{later: false, refuse: tooOld},
 	{later: true, refuse: refusedThis},
@@ -51,6 +52,13 @@ func otherPod(c Candidate, n Need) string {
 }
 
 func tooOld(c Candidate, n Need) string { return n.TooOld[c.Pod] }
+
+func zoneElsewhere(c Candidate, n Need) string {
+	if n.ZonePods == nil || slices.Contains(n.ZonePods, c.Pod) {
+		return ""
+	}
+	return "the zone asked for is not there, only in " + orNone(n.ZonePods)
+}
 
 func networkElsewhere(c Candidate, n Need) string {
 	for _, net := range n.NetworkPods {

@@ -97,7 +97,7 @@ func New(o Options) *Fleet {
 func (f *Fleet) Pods(ctx context.Context) ([]store.Pod, error) {
 	f.mu.Lock()
 	epoch := f.epoch
-	if f.pods != nil && f.now().Sub(f.readAt) < staleAfter {
+	if !f.readAt.IsZero() && f.now().Sub(f.readAt) < staleAfter {
 		defer f.mu.Unlock()
 		return slices.Clone(f.pods), nil
 	}
@@ -123,7 +123,7 @@ func (f *Fleet) Changed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.epoch++
-	f.pods = nil
+	f.readAt = time.Time{} // what names and numbers are made of stays until it is read anew
 }
 
 // Pod finds one pod by name; fault.NotFound when there is none.

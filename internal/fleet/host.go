@@ -60,14 +60,8 @@ func (f *Fleet) HostName(ctx context.Context, podName, host string) string {
 // FindHost finds the pod of a host that a caller names, and the name there.
 // fault.NotFound when no pod has it; fault.Unavailable when one that is away may.
 func (f *Fleet) FindHost(ctx context.Context, name string) (podName, host string, err error) {
-	pods, err := f.Pods(ctx)
-	if err != nil {
-		return "", "", err
-	}
-	if i := strings.LastIndexByte(name, '@'); i > 0 {
-		if p, ok := find(pods, name[i+1:]); ok {
-			return p.Name, name[:i], nil
-		}
+	if host, podName = f.SplitHost(ctx, name); podName != "" {
+		return podName, host, nil
 	}
 	owner, err := f.hostOwner(ctx, name)
 	if err != nil || owner != "" {
@@ -161,4 +155,18 @@ func (f *Fleet) hostsOf(ctx context.Context, podName string) ([]string, error) {
 		names[n.Name] = true
 	}
 	return slices.Sorted(maps.Keys(names)), nil
+}
+
+// SplitHost takes the pod's name off a host's. podName is empty for a plain name.
+func (f *Fleet) SplitHost(ctx context.Context, name string) (host, podName string) {
+	pods, err := f.Pods(ctx)
+	if err != nil {
+		return name, ""
+	}
+	if i := strings.LastIndexByte(name, '@'); i > 0 {
+		if p, ok := find(pods, name[i+1:]); ok {
+			return name[:i], p.Name
+		}
+	}
+	return name, ""
 }

@@ -11,11 +11,14 @@ import (
 
 // Need is what a new server asks of its pod.
 type Need struct {
-	ProjectID string   `json:"project_id"`
-	Zone      string   `json:"zone,omitempty"` // the region's name for it; empty: any
-	ImageID   string   `json:"image,omitempty"`
-	FlavorID  string   `json:"flavor,omitempty"`
-	Volumes   []string `json:"volumes,omitempty"`
+	ProjectID string `json:"project_id"`
+	Zone      string `json:"zone,omitempty"` // the region's name for it; empty: any
+	// ZonePods are the pods that have the zone asked for, where that is none that the
+	// pods' rows name; Zone is empty then. Nil: any.
+	ZonePods []string `json:"zone_pods,omitempty"`
+	ImageID  string   `json:"image,omitempty"`
+	FlavorID string   `json:"flavor,omitempty"`
+	Volumes  []string `json:"volumes,omitempty"`
 	// Diskless servers boot from a volume and take no disk of their host.
 	Diskless bool `json:"diskless,omitempty"`
 	// PodOnly names the one pod that will do, because something that the request

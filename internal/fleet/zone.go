@@ -15,6 +15,9 @@ const internalZone = "internal"
 // all of the pod.
 type PodZone struct{ Pod, Zone string }
 
+// DefaultPodZone is what Nova calls the zone of hosts for which nobody named one.
+const DefaultPodZone = "nova"
+
 // ZoneName is the region's name for a zone of the pod, by the list of pods read
 // last. A pod without a pod zone is one zone as a whole. A pod with one may have
 // more, made by aggregates: those keep their name, with the pod's behind it where

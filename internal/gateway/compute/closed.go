@@ -26,11 +26,8 @@ func lined(model gateway.Route, lines []string) []gateway.Route {
 
 // closedRoutes are what Nova itself has closed, now or from some microversion on.
 func (a *api) closedRoutes() []gateway.Route {
-	hosts := gateway.Route{Strategy: gateway.Refused, Handle: proxied(43), Note: "use /os-hypervisors and /os-services"}
 	return slices.Concat(
 		a.doors.Routes(),
 		legacy.GoneRoutes(),
-		lined(hosts, []string{"GET /os-hosts", "GET /os-hosts/{id}", "PUT /os-hosts/{id}",
-			"GET /os-hosts/{id}/reboot", "GET /os-hosts/{id}/shutdown", "GET /os-hosts/{id}/startup"}),
 	)
 }

@@ -198,14 +198,18 @@ func (a *api) zoneFilter(ctx context.Context, by identity.Caller, query url.Valu
 		return nil, nil
 	}
 	query.Del("availability_zone")
-	zone, ok, err := a.zoneNamed(ctx, name)
+	list, own, err := a.Fleet.PodZones(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
-		return []string{}, nil
+	pods := []string{}
+	for _, z := range list {
+		pods = append(pods, z.Pod)
+		if own { // a part of the pod: the pod must tell what is in it
+			query.Set("availability_zone", z.Zone)
+		}
 	}
-	return zone.Pods, nil
+	return pods, nil
 }
 
 // serverRow writes a row as the client shall see it.

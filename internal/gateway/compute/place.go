@@ -23,10 +23,10 @@ func (a *api) plan(ctx context.Context, j *job) error {
 	if err := mayCreate(j); err != nil {
 		return err
 	}
-	if err := a.checkZone(ctx, j.wish.Zone.Name); err != nil {
+	if err := a.resolveZone(ctx, j); err != nil {
 		return err
 	}
-	j.need = fleet.Need{ProjectID: j.by.ProjectID, Zone: j.wish.Zone.Name, FlavorID: j.wish.FlavorID, Diskless: j.wish.ImageID == ""}
+	j.need = fleet.Need{ProjectID: j.by.ProjectID, Zone: j.wish.Zone.Name, ZonePods: j.wish.Zone.Pods, FlavorID: j.wish.FlavorID, Diskless: j.wish.ImageID == ""}
 	var err error
 	if j.groups, err = a.resolveGroups(ctx, j.by, j.wish.Groups); err != nil {
 		return err
@@ -60,21 +60,6 @@ func mayCreate(j *job) error {
 		return denied("os_compute_api:servers:create:forced_host")
 	}
 	return denied("compute:servers:create:requested_destination")
-}
-
-// checkZone refuses a zone that the region does not have.
-func (a *api) checkZone(ctx context.Context, name string) error {
-	if name == "" {
-		return nil
-	}
-	zones, err := a.Fleet.Zones(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(zones, func(z fleet.Zone) bool { return z.Name == name }) {
-		return fault.New(fault.Invalid, "", "The requested availability zone is not available")
-	}
-	return nil
 }
 
 // toNamedHosts ties the server to the pod of the hosts that an admin names, by the

@@ -2,6 +2,7 @@ package compute
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/netip"
@@ -44,7 +45,13 @@ type creation struct {
 }
 
 // zoneWish is availability_zone, with the hosts that admins may add to it.
-type zoneWish struct{ Name, Host, Node string }
+type zoneWish struct {
+	Name, Host, Node string
+	// A zone that no pod's row names: what those pods call it that have it now. Name
+	// is empty then.
+	Own  string
+	Pods []string
+}
 
 // networkWish is "networks": a list, or a word.
 type networkWish struct {
@@ -373,6 +380,7 @@ func portEntries(ports []podPort) []map[string]json.RawMessage {
 
 // podZone is the zone in the pod's words, with the admin's host and node.
 func (c *creation) podZone(zone string) string {
+	zone = cmp.Or(c.Zone.Own, zone)
 	switch {
 	case c.Zone.Host != "" && c.Zone.Node != "":
 		return zone + ":" + c.Zone.Host + ":" + c.Zone.Node

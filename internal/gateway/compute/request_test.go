@@ -106,7 +106,7 @@ func TestParseCreation(t *testing.T) {
 	}
 	got := read{c.Name, c.ImageID, c.FlavorID, c.Zone, c.Networks, c.Groups, c.Volumes, c.Min, c.Max}
 	want := read{
-		"web", someImage, "2", zoneWish{"az1", "host", "node"},
+		"web", someImage, "2", zoneWish{Name: "az1", Host: "host", Node: "node"},
 		networkWish{NICs: []nicWish{{NetworkID: someNetwork, Tag: json.RawMessage(`"t"`)}, {NetworkID: someNetwork}}},
 		[]string{"a", "b"}, []volumeWish{{"volume", "v1"}, {"volume", "v2"}}, 2, 3,
 	}

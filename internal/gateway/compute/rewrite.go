@@ -19,8 +19,9 @@ type view struct {
 	base    string // our root, such as http://host/compute
 	project string // of the request's URL; Nova's links repeat it
 	// zone, host and group are the region's names for a zone and a host of the pod,
-	// and its ID for a server group.
+	// and its ID for a server group; number its number for one of the pod's.
 	zone, host, group func(string) string
+	number            func(int64) int64
 }
 
 // edit replaces body[start:end].

@@ -64,13 +64,16 @@ func (a *api) subRoutes() []gateway.Route {
 		{Method: "GET", Pattern: "/servers/{id}/os-security-groups", Strategy: gateway.Central, Handle: a.serverGroups},
 		{Method: "POST", Pattern: "/servers/{id}/os-volume_attachments", Strategy: gateway.Routed, Handle: a.attachVolume},
 		{Method: "PUT", Pattern: "/servers/{id}/os-volume_attachments/{volume}", Strategy: gateway.Routed, Handle: a.swapVolume},
+		{Method: "GET", Pattern: "/servers/{id}/os-instance-actions/{request}", Strategy: gateway.Routed, Handle: a.instanceAction},
+		{Method: "GET", Pattern: "/servers/{id}/migrations", Strategy: gateway.Routed, Handle: a.serverMigrations},
+		{Method: "GET", Pattern: "/servers/{id}/migrations/{migration}", Strategy: gateway.Routed, Handle: a.serverMigration},
+		{Method: "DELETE", Pattern: "/servers/{id}/migrations/{migration}", Strategy: gateway.Routed, Handle: a.serverMigration},
+		{Method: "POST", Pattern: "/servers/{id}/migrations/{migration}/action", Strategy: gateway.Routed, Handle: a.serverMigration},
 	}
 	routes = append(routes, lined(gateway.Route{Strategy: gateway.Routed, Handle: a.routed}, []string{
 		"POST /servers/{id}/remote-consoles", "GET /servers/{id}/diagnostics", "GET /servers/{id}/topology",
 		"GET /servers/{id}/ips", "GET /servers/{id}/ips/{network}",
-		"GET /servers/{id}/migrations", "GET /servers/{id}/migrations/{migration}", "DELETE /servers/{id}/migrations/{migration}",
-		"POST /servers/{id}/migrations/{migration}/action",
-		"GET /servers/{id}/os-instance-actions", "GET /servers/{id}/os-instance-actions/{request}",
+		"GET /servers/{id}/os-instance-actions",
 		"GET /servers/{id}/os-server-password", "DELETE /servers/{id}/os-server-password",
 		"GET /servers/{id}/os-volume_attachments", "GET /servers/{id}/os-volume_attachments/{volume}", "DELETE /servers/{id}/os-volume_attachments/{volume}",
 		"GET /servers/{id}/shares", "POST /servers/{id}/shares", "GET /servers/{id}/shares/{share}", "DELETE /servers/{id}/shares/{share}",
@@ -108,7 +111,7 @@ func (a *api) projectRoutes() []gateway.Route {
 		{Method: "POST", Pattern: "/os-keypairs", Strategy: gateway.Replicated, Handle: a.createKeypair},
 		{Method: "GET", Pattern: "/os-keypairs/{id}", Strategy: gateway.Replicated, Handle: a.anyReplica(store.KindKeypair, keypairID, noKeypair)},
 		{Method: "DELETE", Pattern: "/os-keypairs/{id}", Strategy: gateway.Replicated, Handle: a.deleteKeypair},
-		{Method: "GET", Pattern: "/os-availability-zone", Strategy: gateway.Central, Handle: a.zones},
+		{Method: "GET", Pattern: "/os-availability-zone", Strategy: gateway.Merged, Handle: a.zones},
 		{Method: "GET", Pattern: "/os-availability-zone/detail", Strategy: gateway.Merged, Policy: "os_compute_api:os-availability-zone:detail", Admin: true, Handle: a.zonesDetail},
 		{Method: "GET", Pattern: "/limits", Strategy: gateway.Summed, Handle: a.limits},
 		{Method: "GET", Pattern: "/os-quota-sets/{id}", Strategy: gateway.Summed, Handle: a.quotaSet},
@@ -126,22 +129,52 @@ func (a *api) projectRoutes() []gateway.Route {
 }
 
 func (a *api) adminRoutes() []gateway.Route {
-	routes := []gateway.Route{
-		{Method: "GET", Pattern: "/os-hypervisors", Strategy: gateway.Merged, Policy: "os_compute_api:os-hypervisors:list", Admin: true, Handle: a.concatenated("hypervisors", "")},
-		{Method: "GET", Pattern: "/os-hypervisors/detail", Strategy: gateway.Merged, Policy: "os_compute_api:os-hypervisors:list-detail", Admin: true, Handle: a.concatenated("hypervisors", "")},
-		{Method: "GET", Pattern: "/os-hypervisors/{id}", Strategy: gateway.Routed, Policy: "os_compute_api:os-hypervisors:show", Admin: true, Handle: a.onePod},
-		{Method: "GET", Pattern: "/os-services", Strategy: gateway.Merged, Policy: "os_compute_api:os-services:list", Admin: true, Handle: a.concatenated("services", "zone")},
-		{Method: "GET", Pattern: "/os-aggregates", Strategy: gateway.Merged, Policy: "os_compute_api:os-aggregates:index", Admin: true, Handle: a.concatenated("aggregates", "availability_zone")},
-		{Method: "GET", Pattern: "/os-aggregates/{id}", Strategy: gateway.Routed, Policy: "os_compute_api:os-aggregates:show", Admin: true, Handle: a.onePod},
-		{Method: "GET", Pattern: "/os-migrations", Strategy: gateway.Merged, Policy: "os_compute_api:os-migrations:index", Admin: true, Handle: a.concatenated("migrations", "")},
+	const at = "os_compute_api:"
+	return slices.Concat(a.hypervisorRoutes(), a.aggregateRoutes(), []gateway.Route{
+		{Method: "GET", Pattern: "/os-services", Strategy: gateway.Merged, Policy: at + "os-services:list", Admin: true, Handle: a.services},
+		{Method: "PUT", Pattern: "/os-services/{id}", Strategy: gateway.Routed, Policy: at + "os-services:update", Admin: true, Handle: a.updateService},
+		{Method: "DELETE", Pattern: "/os-services/{id}", Strategy: gateway.Routed, Policy: at + "os-services:delete", Admin: true, Handle: a.deleteService},
+		{Method: "GET", Pattern: "/os-migrations", Strategy: gateway.Merged, Policy: at + "os-migrations:index", Admin: true, Handle: a.migrations},
+		{Method: "GET", Pattern: "/os-hosts", Strategy: gateway.Merged, Policy: at + "os-hosts:list", Admin: true, Handle: until(43, a.hosts)},
+		{Method: "GET", Pattern: "/os-hosts/{id}", Strategy: gateway.Routed, Policy: at + "os-hosts:show", Admin: true, Handle: until(43, a.host)},
+		{Method: "PUT", Pattern: "/os-hosts/{id}", Strategy: gateway.Routed, Policy: at + "os-hosts:update", Admin: true, Handle: until(43, a.host)},
+		{Method: "GET", Pattern: "/os-hosts/{id}/reboot", Strategy: gateway.Routed, Policy: at + "os-hosts:reboot", Admin: true, Handle: until(43, a.host)},
+		{Method: "GET", Pattern: "/os-hosts/{id}/shutdown", Strategy: gateway.Routed, Policy: at + "os-hosts:shutdown", Admin: true, Handle: until(43, a.host)},
+		{Method: "GET", Pattern: "/os-hosts/{id}/startup", Strategy: gateway.Routed, Policy: at + "os-hosts:start", Admin: true, Handle: until(43, a.host)},
+		{Method: "GET", Pattern: "/os-instance_usage_audit_log", Strategy: gateway.Summed, Policy: at + "os-instance-usage-audit-log:list", Admin: true, Handle: a.audit("instance_usage_audit_logs")},
+		{Method: "GET", Pattern: "/os-instance_usage_audit_log/{id}", Strategy: gateway.Summed, Policy: at + "os-instance-usage-audit-log:show", Admin: true, Handle: a.audit("instance_usage_audit_log")},
+		{Method: "POST", Pattern: "/os-server-external-events", Strategy: gateway.Routed, Policy: at + "os-server-external-events:create", Admin: true, Handle: a.externalEvents, Note: "each event to the pod of its server"},
+		{Method: "POST", Pattern: "/os-assisted-volume-snapshots", Strategy: gateway.Routed, Policy: at + "os-assisted-volume-snapshots:create", Admin: true, Handle: a.assistedSnapshot, Note: "to the pod of the volume"},
+		{Method: "DELETE", Pattern: "/os-assisted-volume-snapshots/{id}", Strategy: gateway.Routed, Policy: at + "os-assisted-volume-snapshots:delete", Admin: true, Handle: a.assistedSnapshot, Note: "to the pod of the volume"},
+		{Method: "GET", Pattern: "/os-console-auth-tokens/{id}", Strategy: gateway.Routed, Policy: at + "os-console-auth-tokens", Admin: true, Handle: a.theOnly(nil)},
 		{Method: "GET", Pattern: "/os-quota-class-sets/{id}", Strategy: gateway.Replicated, Admin: true, Handle: a.anyPod},
-		{Method: "GET", Pattern: "/os-console-auth-tokens/{id}", Strategy: gateway.Routed, Admin: true, Handle: a.onePod},
+	}, refusals(perPod, "PUT /os-quota-class-sets/{id}"))
+}
+
+func (a *api) hypervisorRoutes() []gateway.Route {
+	const at = "os_compute_api:os-hypervisors:"
+	return []gateway.Route{
+		{Method: "GET", Pattern: "/os-hypervisors", Strategy: gateway.Merged, Policy: at + "list", Admin: true, Handle: a.hypervisors},
+		{Method: "GET", Pattern: "/os-hypervisors/detail", Strategy: gateway.Merged, Policy: at + "list-detail", Admin: true, Handle: a.hypervisors},
+		{Method: "GET", Pattern: "/os-hypervisors/statistics", Strategy: gateway.Summed, Policy: at + "statistics", Admin: true, Handle: a.statistics},
+		{Method: "GET", Pattern: "/os-hypervisors/{id}", Strategy: gateway.Routed, Policy: at + "show", Admin: true, Handle: a.hypervisor},
+		{Method: "GET", Pattern: "/os-hypervisors/{id}/uptime", Strategy: gateway.Routed, Policy: at + "uptime", Admin: true, Handle: a.hypervisor},
+		{Method: "GET", Pattern: "/os-hypervisors/{id}/search", Strategy: gateway.Merged, Policy: at + "search", Admin: true, Handle: until(53, a.searchHypervisors)},
+		{Method: "GET", Pattern: "/os-hypervisors/{id}/servers", Strategy: gateway.Merged, Policy: at + "servers", Admin: true, Handle: until(53, a.searchHypervisors)},
 	}
-	return append(routes, refusals(perPod,
-		"PUT /os-services/{id}", "DELETE /os-services/{id}",
-		"POST /os-aggregates", "PUT /os-aggregates/{id}", "DELETE /os-aggregates/{id}", "POST /os-aggregates/{id}/action", "POST /os-aggregates/{id}/images",
-		"PUT /os-quota-class-sets/{id}", "GET /os-hypervisors/statistics", "GET /os-hypervisors/{id}/search", "GET /os-hypervisors/{id}/servers",
-		"GET /os-hypervisors/{id}/uptime", "GET /os-instance_usage_audit_log", "GET /os-instance_usage_audit_log/{id}",
-		"POST /os-assisted-volume-snapshots", "DELETE /os-assisted-volume-snapshots/{id}", "POST /os-server-external-events",
-	)...)
+}
+
+// aggregateRoutes are the hosts' aggregates, each of which may have a part in any
+// pod. Each action has a policy of its own.
+func (a *api) aggregateRoutes() []gateway.Route {
+	const at = "os_compute_api:os-aggregates:"
+	return []gateway.Route{
+		{Method: "GET", Pattern: "/os-aggregates", Strategy: gateway.Merged, Policy: at + "index", Admin: true, Handle: a.listAggregates},
+		{Method: "POST", Pattern: "/os-aggregates", Strategy: gateway.Scheduled, Policy: at + "create", Admin: true, Handle: a.createAggregate},
+		{Method: "GET", Pattern: "/os-aggregates/{id}", Strategy: gateway.Merged, Policy: at + "show", Admin: true, Handle: a.showAggregate},
+		{Method: "PUT", Pattern: "/os-aggregates/{id}", Strategy: gateway.Replicated, Policy: at + "update", Admin: true, Handle: a.updateAggregate},
+		{Method: "DELETE", Pattern: "/os-aggregates/{id}", Strategy: gateway.Replicated, Policy: at + "delete", Admin: true, Handle: a.deleteAggregate},
+		{Method: "POST", Pattern: "/os-aggregates/{id}/action", Strategy: gateway.Routed, Handle: a.onAggregate, Actions: a.aggregateActions()},
+		{Method: "POST", Pattern: "/os-aggregates/{id}/images", Strategy: gateway.Replicated, Policy: "compute:aggregates:images", Admin: true, Handle: a.cacheImages},
+	}
 }

@@ -137,33 +137,19 @@ func (a *api) unshelve(ctx context.Context, by identity.Caller, r *gateway.Reque
 	if wanted.Type != gjson.String {
 		return a.pass(ctx, by, r, podName)
 	}
-	if err := a.checkZone(ctx, wanted.Str); err != nil {
-		return nil, err
-	}
-	row, err := a.Fleet.Pod(ctx, podName)
+	list, own, err := a.podZones(ctx, by, wanted.Str, versionOf(r))
 	if err != nil {
 		return nil, err
 	}
-	if row.Zone != wanted.Str {
-		return nil, fault.New(fault.Invalid, "", "The requested availability zone is not available: the server is in pod %s of zone %s and cannot move to zone %s", podName, row.Zone, wanted.Str)
+	i := slices.IndexFunc(list, func(z fleet.PodZone) bool { return z.Pod == podName })
+	if i < 0 {
+		return nil, fault.New(fault.Invalid, "", "The requested availability zone is not available: the server is in pod %s of zone %s and cannot move to zone %s",
+			podName, a.Fleet.ZoneOf(podName), wanted.Str)
 	}
-	podZone := row.PodZone
-	if podZone == "" {
-		podZone = "nova" // Nova's default_availability_zone
+	podZone := list[i].Zone
+	if podZone == "" && !own {
+		podZone = fleet.DefaultPodZone
 	}
 	body = splice(body, []edit{{wanted.Index, wanted.Index + len(wanted.Raw), quote(podZone)}})
 	return a.passBody(ctx, by, r, podName, body)
-}
-
-// zoneNamed finds a zone by name.
-func (a *api) zoneNamed(ctx context.Context, name string) (fleet.Zone, bool, error) {
-	zones, err := a.Fleet.Zones(ctx)
-	if err != nil {
-		return fleet.Zone{}, false, err
-	}
-	i := slices.IndexFunc(zones, func(z fleet.Zone) bool { return z.Name == name })
-	if i < 0 {
-		return fleet.Zone{}, false, nil
-	}
-	return zones[i], true, nil
 }

@@ -151,8 +151,9 @@ func after(r *gateway.Request, h http.Header) {
 func (a *api) viewOf(r *gateway.Request, pod string) view {
 	return view{
 		base: r.PrefixURL(), project: r.URLProject(),
-		zone:  func(zone string) string { return a.Fleet.ZoneName(pod, zone) },
-		host:  func(host string) string { return a.Fleet.HostName(r.Context(), pod, host) },
-		group: func(id string) string { return a.serverGroupOf(r.Context(), pod, id) },
+		zone:   func(zone string) string { return a.Fleet.ZoneName(pod, zone) },
+		host:   func(host string) string { return a.Fleet.HostName(r.Context(), pod, host) },
+		group:  func(id string) string { return a.serverGroupOf(r.Context(), pod, id) },
+		number: func(id int64) int64 { return a.Fleet.RegionNumber(pod, id) },
 	}
 }
