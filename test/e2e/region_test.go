@@ -46,6 +46,9 @@ type Region struct {
 	Operations string // URL of the operations port
 	Clouds     string // path of a clouds.yaml with {alt,admin}, {alt,admin}-pod1, …
 
+	extra  string // more configuration
+	second string // what pod2 is in Keystone
+
 	dir, binary string
 	process     *exec.Cmd
 }
@@ -55,7 +58,7 @@ func startRegion() (*Region, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Region{Name: fmt.Sprintf("E2E%d", os.Getpid()), dir: dir, Clouds: filepath.Join(dir, "clouds.yaml")}
+	r := &Region{Name: fmt.Sprintf("E2E%d", os.Getpid()), second: "Pod2", dir: dir, Clouds: filepath.Join(dir, "clouds.yaml")}
 	for _, step := range []func() error{r.build, r.configure, r.serve, r.register} {
 		if err := step(); err != nil {
 			return r, err
@@ -108,7 +111,7 @@ func (r *Region) configure() error {
 	if err := r.writeClouds(); err != nil {
 		return err
 	}
-	text := fmt.Sprintf(configuration, api, operations, r.Name, filepath.Join(r.dir, "data"), r.Clouds)
+	text := fmt.Sprintf(configuration, api, operations, r.Name, filepath.Join(r.dir, "data"), r.Clouds) + r.extra
 	return os.WriteFile(r.configFile(), []byte(text), 0o600)
 }
 
@@ -184,7 +187,7 @@ func (r *Region) ready(ctx context.Context) error {
 func (r *Region) register() error {
 	for _, args := range [][]string{
 		{"pod", "add", "pod1", "--region", "Pod1", "--zone", "az1", "--pod-zone", "nova"},
-		{"pod", "add", "pod2", "--region", "Pod2", "--zone", "az2", "--pod-zone", "nova"},
+		{"pod", "add", "pod2", "--region", r.second, "--zone", "az2", "--pod-zone", "nova"},
 		{"region", "register"},
 	} {
 		if out, err := r.tricircle(args...); err != nil {
