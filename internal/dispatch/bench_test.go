@@ -1,11 +1,15 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"runtime/metrics"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,112 +20,262 @@ import (
 	"github.com/tricircle/tricircle/internal/store"
 )
 
-// remote is a pod behind HTTP that always sends the same page.
-type remote struct {
-	name   string
-	url    string
-	client *http.Client
-}
+// The benchmarks list servers of synthetic pods: real HTTP, no OpenStack. Beside
+// time and memory they report how much longer a merged list takes than reading the
+// same bytes, without looking at them, from one pod that would have them all.
 
-func (r remote) Name() string { return r.name }
+// BenchmarkFirstPage is the page that most clients ask for: 1,000 of a million
+// servers in 100 pods.
+func BenchmarkFirstPage(b *testing.B) { benchmarkList(b, 100, 10_000, 1000) }
 
-func (r remote) Do(ctx context.Context, _ pod.Request) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
+// BenchmarkNextPage is the page after it, as the replica that gave the first one
+// gives it.
+func BenchmarkNextPage(b *testing.B) {
+	pods := syntheticPods(b, 100, 10_000)
+	d, l := pods.dispatcher(), benchList(1000)
+	result, err := d.List(context.Background(), l)
 	if err != nil {
-		return nil, err
+		b.Fatal(err)
 	}
-	return r.client.Do(req)
+	var first bytes.Buffer
+	if _, err := result.WriteTo(&first); err != nil {
+		b.Fatal(err)
+	}
+	l.Marker = result.listing.merge.place.id
+	pods.measure(b, d, l)
 }
 
-// novaServer is a detailed server of the usual size, 2.8 KB.
-func novaServer(podName string, i int) string {
-	created := time.Unix(int64(1e9+i), 0).UTC().Format(time.RFC3339)
-	id := fmt.Sprintf("%08x-%s-0000-0000-%012d", i*2654435761%(1<<32), podName, i)
+// BenchmarkWhole is a list without a limit: 10,000 servers of 10 pods.
+func BenchmarkWhole(b *testing.B) { benchmarkList(b, 10, 1000, 0) }
+
+func benchmarkList(b *testing.B, pods, servers, limit int) {
+	all := syntheticPods(b, pods, servers)
+	all.measure(b, all.dispatcher(), benchList(limit))
+}
+
+func benchList(limit int) List {
+	l := serverList(newestFirst()...)
+	l.Limit = limit
+	l.Rewrite = func(dst []byte, row Row) []byte { return append(dst, row.Raw...) }
+	return l
+}
+
+// synthetic are pods with servers made up in order: server n of the region is
+// server n/pods of pod n%pods.
+type synthetic struct {
+	pods, servers int
+	url           string
+	client        *http.Client
+
+	mu    sync.Mutex
+	pages map[string][]byte
+}
+
+func syntheticPods(b *testing.B, pods, servers int) *synthetic {
+	b.Helper()
+	s := &synthetic{
+		pods: pods, servers: servers, pages: map[string][]byte{},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1000, MaxIdleConnsPerHost: 1000}},
+	}
+	server := httptest.NewServer(s)
+	b.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+// ServeHTTP answers with a page that was made when it was asked for first: what
+// pods take to think is not measured.
+func (s *synthetic) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	page, ok := s.pages[r.URL.String()]
+	if !ok {
+		page = s.page(r.URL)
+		s.pages[r.URL.String()] = page
+	}
+	s.mu.Unlock()
+	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
+	_, _ = w.Write(page)
+}
+
+// page is /POD?limit=&marker=, or /all?limit= with the first servers of all pods.
+func (s *synthetic) page(u *url.URL) []byte {
+	pods, which, first := s.pods, 0, 0
+	if u.Path == "/all" {
+		pods = 1
+	} else {
+		which, _ = strconv.Atoi(strings.Trim(u.Path, "/"))
+	}
+	total := s.servers * s.pods / pods
+	if marker := u.Query().Get("marker"); marker != "" {
+		last, _ := strconv.Atoi(strings.TrimLeft(marker[24:], "0"))
+		first = last/s.pods + 1
+	}
+	end := total
+	if limit, err := strconv.Atoi(u.Query().Get("limit")); err == nil {
+		end = min(total, first+limit)
+	}
+	var rows []string
+	for i := first; i < end; i++ {
+		rows = append(rows, novaServer(i*pods+which))
+	}
+	next := ""
+	if end < total {
+		next = `, "servers_links": [{"rel": "next", "href": "http://pod/next"}]`
+	}
+	return []byte(`{"servers": [` + strings.Join(rows, ", ") + `]` + next + `}`)
+}
+
+// novaServer is a detailed server of the usual size, 2.8 KB; each is a second
+// older than the one before.
+func novaServer(n int) string {
+	id := fmt.Sprintf("%08x-0000-0000-0000-%012d", uint32(n)*2654435761, n)
+	created := time.Unix(int64(2e9-n), 0).UTC().Format(time.RFC3339)
 	return fmt.Sprintf(`{"id": %q, "name": "web-%d", "status": "ACTIVE", "tenant_id": "7aeefa8396ee41dea3fc98c14f983113", `+
 		`"user_id": "a5bfd592e39d40b7bccbb4a28918aae2", "metadata": {"filler": %q}, "hostId": "%056d", "image": {"id": "84181aed", `+
 		`"links": [{"rel": "bookmark", "href": "http://10.0.0.1:8774/images/84181aed"}]}, "created": %q, "updated": %q, `+
 		`"links": [{"rel": "self", "href": "http://10.0.0.1:8774/v2.1/servers/%s"}, {"rel": "bookmark", "href": "http://10.0.0.1:8774/servers/%s"}], `+
 		`"OS-EXT-STS:task_state": null, "OS-EXT-STS:vm_state": "active", "OS-EXT-STS:power_state": 1}`,
-		id, i, strings.Repeat("x", 2000), i, created, created, id, id)
+		id, n, strings.Repeat("x", 2000), n, created, created, id, id)
 }
 
-func remotes(b *testing.B, pods, servers int) (all []remote, size int64) {
-	b.Helper()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
-	for p := range pods {
-		name := fmt.Sprintf("pd%02d", p)
-		rows := make([]string, servers)
-		for i := range servers {
-			rows[i] = novaServer(name, (servers-i)*pods+p)
-		}
-		body := `{"servers": [` + strings.Join(rows, ", ") + `]}`
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-			_, _ = io.WriteString(w, body)
-		}))
-		b.Cleanup(server.Close)
-		all = append(all, remote{name, server.URL, client})
-		size += int64(len(body))
+func (s *synthetic) get(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+	u := s.url + "/" + path
+	if len(query) > 0 {
+		u += "?" + query.Encode()
 	}
-	return all, size
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.client.Do(req)
 }
 
-// BenchmarkTenPods compares the merged list of 10 pods with 1000 servers each to
-// reading the same bytes from them without looking.
-func BenchmarkTenPods(b *testing.B) {
-	all, size := remotes(b, 10, 1000)
-	b.Run("direct", func(b *testing.B) {
-		b.SetBytes(size)
-		b.ReportAllocs()
-		for b.Loop() {
-			var wg sync.WaitGroup
-			for _, r := range all {
-				wg.Go(func() {
-					resp, err := r.Do(context.Background(), pod.Request{})
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					defer resp.Body.Close()
-					if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-						b.Error(err)
-					}
-				})
-			}
-			wg.Wait()
+// member is one of the pods.
+type member struct {
+	*synthetic
+	name string
+}
+
+func (m member) Name() string { return m.name }
+
+func (m member) Do(ctx context.Context, r pod.Request) (*http.Response, error) {
+	query := url.Values{}
+	for _, name := range []string{"limit", "marker"} {
+		if v := r.Query.Get(name); v != "" {
+			query.Set(name, v)
 		}
-	})
-	b.Run("merged", func(b *testing.B) {
-		d := New(Options{
-			Pods: func(context.Context) ([]store.Pod, error) {
-				rows := make([]store.Pod, len(all))
-				for i, r := range all {
-					rows[i].Name = r.name
-				}
-				return rows, nil
-			},
-			Client: func(_ context.Context, name string) (Pod, error) {
-				for _, r := range all {
-					if r.name == name {
-						return r, nil
-					}
-				}
+	}
+	return m.get(ctx, m.name, query)
+}
+
+func (s *synthetic) dispatcher() *Dispatcher {
+	return New(Options{
+		Pods: func(context.Context) ([]store.Pod, error) {
+			rows := make([]store.Pod, s.pods)
+			for i := range rows {
+				rows[i].Name = fmt.Sprintf("%03d", i)
+			}
+			return rows, nil
+		},
+		Client: func(_ context.Context, name string) (Pod, error) {
+			if _, err := strconv.Atoi(name); err != nil {
 				return nil, fault.New(fault.NotFound, "", "no pod %s", name)
-			},
-			Index: &fakeIndex{},
-		})
-		l := serverList(newestFirst()...)
-		b.SetBytes(size)
-		b.ReportAllocs()
-		for b.Loop() {
-			result, err := d.List(context.Background(), l)
-			if err != nil {
-				b.Fatal(err)
 			}
-			n, err := result.WriteTo(io.Discard)
-			if err != nil || n < size-1000 {
-				b.Fatalf("%d of %d bytes, %v", n, size, err)
+			return member{s, name}, nil
+		},
+		Index: &fakeIndex{},
+	})
+}
+
+func (s *synthetic) merged(b *testing.B, d *Dispatcher, l List) int64 {
+	result, err := d.List(context.Background(), l)
+	if err != nil {
+		b.Fatal(err)
+	}
+	n, err := result.WriteTo(io.Discard)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+func (s *synthetic) direct(b *testing.B, limit int) int64 {
+	query := url.Values{}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	resp, err := s.get(context.Background(), "all", query)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	n, err := io.Copy(io.Discard, resp.Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// measure lists, and reads the same bytes directly, in turn.
+func (s *synthetic) measure(b *testing.B, d *Dispatcher, l List) {
+	b.Helper()
+	size, plain := s.merged(b, d, l), s.direct(b, l.Limit)
+	if diff := size - plain; diff < -2000 || diff > 2000 {
+		b.Fatalf("merged are %d bytes, direct are %d", size, plain)
+	}
+	peak := watchHeap()
+	var merged, direct time.Duration
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		begun := time.Now()
+		s.merged(b, d, l)
+		merged += time.Since(begun)
+		b.StopTimer()
+		begun = time.Now()
+		s.direct(b, l.Limit)
+		direct += time.Since(begun)
+		b.StartTimer()
+	}
+	b.ReportMetric(merged.Seconds()/direct.Seconds(), "x-direct")
+	b.ReportMetric(peak(), "peak-MB")
+}
+
+// watchHeap samples the heap until peak is called, which returns by how much it
+// grew at most, collected or not.
+func watchHeap() (peak func() float64) {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	read := func() uint64 { metrics.Read(sample); return sample[0].Value.Uint64() }
+	start := read()
+	stop, done := make(chan struct{}), make(chan float64)
+	go func() {
+		highest := start
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				done <- float64(highest-start) / 1e6
+				return
+			case <-tick.C:
+				highest = max(highest, read())
 			}
 		}
-	})
+	}()
+	return func() float64 { close(stop); return <-done }
+}
+
+// BenchmarkParse is a page of 1,000 servers being read, without the network.
+func BenchmarkParse(b *testing.B) {
+	s := &synthetic{pods: 1, servers: 1000}
+	body := s.page(&url.URL{Path: "/all"})
+	l := &listing{List: serverList(newestFirst()...), order: newOrder(newestFirst())}
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		pg := &page{members: map[string][]byte{}}
+		if err := l.parse(pg, body); err != nil || len(pg.rows) != 1000 {
+			b.Fatal(err)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -49,14 +50,6 @@ func (v value) compare(o value) int {
 		return cmp.Compare(v.num, o.num)
 	}
 	return strings.Compare(v.text, o.text)
-}
-
-// ofRow reads the key's value from a row.
-func (k Key) ofRow(raw []byte) value {
-	if k.Path == "" {
-		return value{}
-	}
-	return k.ofJSON(gjson.GetBytes(raw, k.Path))
 }
 
 func (k Key) ofJSON(r gjson.Result) value {
@@ -164,14 +157,62 @@ func (o order) compare(a, b []value) int {
 	return 0
 }
 
-func (o order) ofRow(raw []byte) []value {
-	values := make([]value, len(o.keys))
-	for i, k := range o.keys {
-		values[i] = k.ofRow(raw)
-	}
-	return values
+// reader reads ID and keys of a list's rows.
+type reader struct {
+	order order
+	id    field
+	keys  []field
+	names []string // the members to look for
+	found [][]byte
 }
 
+// field is where a row has a value: in a member, and deeper in it.
+type field struct {
+	member int // of reader.names; -1: nowhere
+	rest   string
+}
+
+func newReader(o order, idPath string) *reader {
+	r := &reader{order: o}
+	r.id = r.field(idPath)
+	for _, k := range o.keys {
+		r.keys = append(r.keys, r.field(k.Path))
+	}
+	r.found = make([][]byte, len(r.names))
+	return r
+}
+
+func (r *reader) field(path string) field {
+	if path == "" {
+		return field{member: -1}
+	}
+	name, rest, _ := strings.Cut(path, ".")
+	i := slices.Index(r.names, name)
+	if i < 0 {
+		r.names = append(r.names, name)
+		i = len(r.names) - 1
+	}
+	return field{i, rest}
+}
+
+// read fills in the keys, one per key of the order, of the row whose members have
+// been found, and returns the ID.
+func (r *reader) read(keys []value) (id string) {
+	for i, k := range r.order.keys {
+		keys[i] = k.ofJSON(r.get(r.keys[i]))
+	}
+	return r.get(r.id).String()
+}
+
+func (r *reader) get(f field) gjson.Result {
+	if f.member < 0 || r.found[f.member] == nil {
+		return gjson.Result{}
+	}
+	if f.rest != "" {
+		return gjson.GetBytes(r.found[f.member], f.rest)
+	}
+	return gjson.ParseBytes(r.found[f.member])
+}
 func (o order) ofEntry(e store.Entry) []value {
 	values := make([]value, len(o.keys))
 	for i, k := range o.keys {

@@ -150,7 +150,7 @@ type listing struct {
 	header  http.Header
 
 	mu   sync.Mutex
-	held []*bytes.Buffer // of the pages read so far
+	held map[*bytes.Buffer]bool // of the pages whose rows are not all out
 }
 
 // List asks the pods and begins to merge. It fails when the request is wrong in
@@ -161,7 +161,7 @@ func (d *Dispatcher) List(ctx context.Context, o List) (*Result, error) {
 		o.PageSize = defaultPageSize
 	}
 	o.Strict = o.Strict || d.Strict
-	l := &listing{List: o, d: d, ctx: ctx, order: newOrder(o.Sort)}
+	l := &listing{List: o, d: d, ctx: ctx, order: newOrder(o.Sort), held: map[*bytes.Buffer]bool{}}
 	if err := l.locate(ctx); err != nil {
 		return nil, err
 	}

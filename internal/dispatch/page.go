@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tidwall/gjson"
 
 	"github.com/tricircle/tricircle/internal/fault"
@@ -40,6 +39,7 @@ type page struct {
 	rows    []row
 	more    bool
 	members map[string][]byte // the answer's other members
+	buf     *bytes.Buffer     // holds the rows
 }
 
 // refusal is a pod's 4xx.
@@ -65,11 +65,12 @@ func (l *listing) fetch(ctx context.Context, p Pod, marker string, size int) (*p
 	if resp.StatusCode >= 400 {
 		return nil, l.refused(p, resp)
 	}
-	body, err := l.readAll(resp)
+	buf, err := l.readAll(resp)
+	body := buf.Bytes()
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.Unavailable, Pod: p.Name(), Message: "cannot list " + l.Field + ": its answer broke off", Err: err}
 	}
-	pg := &page{header: resp.Header, members: map[string][]byte{}}
+	pg := &page{header: resp.Header, members: map[string][]byte{}, buf: buf}
 	if resp.Request != nil {
 		pg.asked = resp.Request.URL
 	}
@@ -130,10 +131,10 @@ func (b *buffers) put(buf *bytes.Buffer) {
 }
 
 // readAll reads a page; the bytes are valid until release.
-func (l *listing) readAll(resp *http.Response) ([]byte, error) {
+func (l *listing) readAll(resp *http.Response) (*bytes.Buffer, error) {
 	buf := l.d.buffers.get()
 	l.mu.Lock()
-	l.held = append(l.held, buf)
+	l.held[buf] = true
 	l.mu.Unlock()
 	if n := resp.ContentLength; n > 0 && n < maxPage {
 		buf.Grow(int(n) + bytes.MinRead)
@@ -142,90 +143,79 @@ func (l *listing) readAll(resp *http.Response) ([]byte, error) {
 	if err == nil && n > maxPage {
 		err = fmt.Errorf("more than %d bytes", maxPage)
 	}
-	return buf.Bytes(), err
+	return buf, err
 }
 
-// release gives the pages' memory back. No row may be used after it.
+// free gives the page's memory back, once all its rows are out.
+func (l *listing) free(pg *page) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if pg != nil && l.held[pg.buf] {
+		delete(l.held, pg.buf)
+		l.d.buffers.put(pg.buf)
+	}
+}
+
+// release gives the memory of all pages back. No row may be used after it.
 func (l *listing) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, buf := range l.held {
+	for buf := range l.held {
 		l.d.buffers.put(buf)
 	}
-	l.held = nil
+	clear(l.held)
 }
 
-// parse finds the rows. Their bytes stay as they are: duplicate names and invalid
-// UTF-8 are the pod's business.
+// parse finds the rows. Their bytes stay as they are.
 func (l *listing) parse(pg *page, body []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if kind := dec.PeekKind(); kind != '{' {
-		return fmt.Errorf("it begins with %q", kind)
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
+	s := &scanner{b: body}
 	found := false
-	for dec.PeekKind() == '"' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return err
-		}
-		member := name.String()
-		if member == l.Field && dec.PeekKind() == '[' {
-			found = true
-			if err := l.parseRows(pg, dec, body); err != nil {
-				return err
+	if s.take('{') {
+		s.elements('}', func() {
+			name := s.name()
+			if string(name) == l.Field && s.next() == '[' {
+				found = true
+				l.parseRows(pg, s)
+				return
 			}
-			continue
-		}
-		value, err := dec.ReadValue()
-		if err != nil {
-			return err
-		}
-		pg.members[member] = bytes.Clone(value)
+			pg.members[string(name)] = bytes.Clone(s.value(1))
+		})
+	} else {
+		s.fail()
 	}
-	if _, err := dec.ReadToken(); err != nil { // the closing brace
-		return err
-	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("something follows it: %w", err)
-	}
-	if !found {
+	switch {
+	case s.failed(), s.next() != 0, s.at != len(body):
+		return errJSON
+	case !found:
 		return fmt.Errorf("no %q in it", l.Field)
+	}
+	for _, r := range pg.rows {
+		if r.id == "" {
+			return fmt.Errorf("a row without %q", l.idPath())
+		}
 	}
 	pg.more = hasNext(pg.members[l.Next])
 	return nil
 }
 
-func (l *listing) parseRows(pg *page, dec *jsontext.Decoder, body []byte) error {
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	keys := len(l.order.keys)
-	var arena []value
-	for dec.PeekKind() == '{' {
-		raw, err := dec.ReadValue()
-		if err != nil {
-			return err
+// parseRows walks through the list that comes next.
+func (l *listing) parseRows(pg *page, s *scanner) {
+	keys, reader := len(l.order.keys), newReader(l.order, l.idPath())
+	var arena []value // of many rows' keys
+	s.at++            // the bracket
+	s.elements(']', func() {
+		raw := s.members(reader.names, reader.found)
+		if raw == nil {
+			return
 		}
-		end := dec.InputOffset()
-		raw = body[end-int64(len(raw)) : end : end]
 		if len(arena) < keys {
 			arena = make([]value, 64*keys)
 		}
-		r := row{raw: raw, id: gjson.GetBytes(raw, l.idPath()).String(), keys: arena[:keys:keys]}
+		r := row{raw: raw, keys: arena[:keys:keys]}
 		arena = arena[keys:]
-		if r.id == "" {
-			return fmt.Errorf("a row without %q", l.idPath())
-		}
-		for i, k := range l.order.keys {
-			r.keys[i] = k.ofRow(raw)
-		}
+		r.id = reader.read(r.keys)
 		pg.rows = append(pg.rows, r)
-	}
-	_, err := dec.ReadToken() // the closing bracket, or what should not be there
-	return err
+	})
 }
 
 // hasNext reads the three forms of a next link: Nova's and Cinder's list of

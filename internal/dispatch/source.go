@@ -81,6 +81,9 @@ func (s *source) load(ctx context.Context, markers iter.Seq[string]) error {
 	if err != nil {
 		return err
 	}
+	if !s.listing.Unique { // there the rows of all pages wait
+		s.listing.free(s.page)
+	}
 	s.page, s.more = pg, pg.more && len(pg.rows) > 0
 	s.rows = s.beyond(pg.rows)
 	if len(pg.rows) > 0 {
@@ -157,7 +160,9 @@ func (s *source) take() row {
 	r := s.rows[0]
 	s.rows = s.rows[1:]
 	s.taken = position{id: r.id, keys: r.keys, pod: s.name}
-	s.shown = append(s.shown, r.id)
+	if s.listing.Placeholder != nil {
+		s.shown = append(s.shown, r.id)
+	}
 	return r
 }
 
@@ -221,7 +226,11 @@ func (l *listing) locate(ctx context.Context) error {
 	found, err := l.d.find(ctx, l.By, l.Kind, l.Marker)
 	switch {
 	case err == nil:
-		l.after = position{id: l.Marker, keys: l.order.ofRow(found.raw), pod: found.pod}
+		keys := make([]value, len(l.order.keys))
+		r := newReader(l.order, l.idPath())
+		(&scanner{b: found.raw}).members(r.names, r.found)
+		r.read(keys)
+		l.after = position{id: l.Marker, keys: keys, pod: found.pod}
 		return nil
 	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Unavailable), fault.Is(err, fault.Timeout):
 		e, indexErr := l.d.Index.FindEntry(ctx, l.Kind, l.Marker)
