@@ -226,11 +226,7 @@ func (l *listing) locate(ctx context.Context) error {
 	found, err := l.d.find(ctx, l.By, l.Kind, l.Marker)
 	switch {
 	case err == nil:
-		keys := make([]value, len(l.order.keys))
-		r := newReader(l.order, l.idPath())
-		(&scanner{b: found.raw}).members(r.names, r.found)
-		r.read(keys)
-		l.after = position{id: l.Marker, keys: keys, pod: found.pod}
+		l.after = position{id: l.Marker, keys: l.keysOf(found.raw), pod: found.pod}
 		return nil
 	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Unavailable), fault.Is(err, fault.Timeout):
 		e, indexErr := l.d.Index.FindEntry(ctx, l.Kind, l.Marker)
@@ -245,6 +241,14 @@ func (l *listing) locate(ctx context.Context) error {
 	return err
 }
 
+// keysOf are the keys of one row.
+func (l *listing) keysOf(raw []byte) []value {
+	r, keys := newReader(l.order, l.idPath()), make([]value, len(l.order.keys))
+	(&scanner{b: raw}).members(r.names, r.found)
+	r.read(keys)
+	return keys
+}
+
 func (l *listing) findMarker(ctx context.Context) error {
 	p, err := l.FindMarker(ctx, l.Marker)
 	if fault.Is(err, fault.NotFound) {
@@ -253,7 +257,7 @@ func (l *listing) findMarker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.after = position{id: p.ID, keys: l.order.ofRow(p.Raw), pod: p.Pod}
+	l.after = position{id: p.ID, keys: l.keysOf(p.Raw), pod: p.Pod}
 	return nil
 }
 
