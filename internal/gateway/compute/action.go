@@ -31,6 +31,7 @@ func (a *api) serverActions() []gateway.Action {
 		{Name: "addFloatingIp", Strategy: gateway.Proxied, Handle: legacy.Until(legacy.LastAddress, a.onOwnServer(a.doors.AddFloatingIP)), Note: legacy.Network},
 		{Name: "removeFloatingIp", Strategy: gateway.Proxied, Handle: legacy.Until(legacy.LastAddress, a.onOwnServer(a.doors.RemoveFloatingIP)), Note: legacy.Network},
 	}
+	actions = append(actions, legacy.GoneActions()...)
 	for name := range strings.FieldsSeq(routedActions) {
 		actions = append(actions, gateway.Action{Name: name, Strategy: gateway.Routed, Handle: a.onServer(a.pass)})
 	}
@@ -44,7 +45,7 @@ const withinPod = "within the server's pod"
 const routedActions = `
 	os-start os-stop reboot pause unpause suspend resume lock unlock
 	resize confirmResize revertResize rescue unrescue shelve shelveOffload
-	changePassword trigger_crash_dump os-resetState injectNetworkInfo resetNetwork
+	changePassword trigger_crash_dump os-resetState injectNetworkInfo
 	os-getConsoleOutput os-getVNCConsole os-getSPICEConsole os-getRDPConsole os-getSerialConsole
 `
 

@@ -128,7 +128,19 @@ func (c *client) do(method, path string, body any) reply {
 	return r
 }
 
+// typed is do with a body of another type than JSON.
+func (c *client) typed(kind, method, path, body string) reply {
+	c.t.Helper()
+	r, err := c.send(c.t.Context(), kind, method, path, body)
+	must(c.t, err)
+	return r
+}
+
 func (c *client) try(ctx context.Context, method, path string, body any) (reply, error) {
+	return c.send(ctx, "application/json", method, path, body)
+}
+
+func (c *client) send(ctx context.Context, kind, method, path string, body any) (reply, error) {
 	var content io.Reader
 	switch b := body.(type) {
 	case nil:
@@ -151,7 +163,7 @@ func (c *client) try(ctx context.Context, method, path string, body any) (reply,
 	}
 	req.Header.Set("X-Auth-Token", c.token)
 	if content != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", kind)
 	}
 	if c.version != "" {
 		req.Header.Set("OpenStack-API-Version", "compute "+c.version)

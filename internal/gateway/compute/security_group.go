@@ -4,7 +4,10 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
@@ -16,16 +19,14 @@ import (
 // changeGroups serves addSecurityGroup and removeSecurityGroup. The groups of a
 // server are those of its ports, which are ours: the pod only follows.
 func (a *api) changeGroups(ctx context.Context, by identity.Caller, r *gateway.Request, podName, action string) (*gateway.Reply, error) {
-	var body map[string]struct {
-		Name string `json:"name"`
-	}
-	if err := r.JSON(&body); err != nil || body[action].Name == "" {
-		return nil, fault.New(fault.Invalid, "", "Invalid input for field/attribute %s. 'name' is a required property", action)
-	}
 	if _, err := a.ownServer(ctx, by, r); err != nil {
 		return nil, err
 	}
-	group, err := a.namedGroup(ctx, by, body[action].Name)
+	name, err := groupNamed(r, action)
+	if err != nil {
+		return nil, err
+	}
+	group, err := a.namedGroup(ctx, by, name)
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +34,9 @@ func (a *api) changeGroups(ctx context.Context, by identity.Caller, r *gateway.R
 	ports, err := a.Store.PortsByDevice(ctx, id)
 	if err != nil {
 		return nil, err
+	}
+	if len(ports) == 0 {
+		return nil, fault.New(fault.NotFound, "", "instance_id %s could not be found as device id on any ports", id)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
@@ -45,9 +49,28 @@ func (a *api) changeGroups(ctx context.Context, by identity.Caller, r *gateway.R
 		changed = changed || did
 	}
 	if !changed && action == "removeSecurityGroup" {
-		return nil, fault.New(fault.NotFound, "", "Security group %s not associated with the instance %s", body[action].Name, id)
+		return nil, fault.New(fault.NotFound, "", "Security group %s not associated with the instance %s", name, id)
 	}
 	return gateway.Empty(http.StatusAccepted), nil
+}
+
+// groupNamed reads the name of a group out of an action's body.
+func groupNamed(r *gateway.Request, action string) (string, error) {
+	body, err := r.Bytes()
+	if err != nil {
+		return "", err
+	}
+	asked := gjson.GetBytes(body, action)
+	name := asked.Get("name")
+	switch {
+	case !asked.IsObject():
+		return "", fault.New(fault.Invalid, "", "Missing parameter dict")
+	case !name.Exists():
+		return "", fault.New(fault.Invalid, "", "Security group not specified")
+	case strings.TrimSpace(name.String()) == "":
+		return "", fault.New(fault.Invalid, "", "Security group name cannot be empty")
+	}
+	return name.String(), nil
 }
 
 // namedGroup finds a group of the caller's project by name or ID; absent is 404
@@ -62,7 +85,7 @@ func (a *api) namedGroup(ctx context.Context, by identity.Caller, name string) (
 	}
 	id, err := pickGroup(groups, name)
 	if fault.Is(err, fault.Invalid) {
-		return "", fault.New(fault.NotFound, "", "Security group %s not found for project %s.", name, by.ProjectID)
+		return "", fault.New(fault.NotFound, "", "Security group %s is not found for project %s", name, by.ProjectID)
 	}
 	return id, err
 }
@@ -70,7 +93,10 @@ func (a *api) namedGroup(ctx context.Context, by identity.Caller, name string) (
 // changePortGroups adds the group to a port, or takes it off, and waits until the
 // pod has the change.
 func (a *api) changePortGroups(ctx context.Context, p topology.Port, podName, group string, add bool) (bool, error) {
-	if !p.PortSecurityEnabled || slices.Contains(p.SecurityGroups, group) == add {
+	switch {
+	case add && (!p.PortSecurityEnabled || len(p.FixedIPs) == 0):
+		return false, fault.New(fault.Invalid, "", "Network requires port_security_enabled and subnet associated in order to apply security groups.")
+	case slices.Contains(p.SecurityGroups, group) == add:
 		return false, nil
 	}
 	_, err := a.Store.UpdatePort(ctx, p.ID, func(p *topology.PortSpec) error {

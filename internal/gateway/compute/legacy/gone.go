@@ -49,6 +49,11 @@ func GoneRoutes() []gateway.Route {
 		}))
 }
 
+// GoneActions are what Nova answers 410 to among the actions of a server.
+func GoneActions() []gateway.Action {
+	return []gateway.Action{{Name: "resetNetwork", Strategy: gateway.Closed, Note: gone, Handle: answerGone}}
+}
+
 // answerGone is Nova's 410. A body must still be JSON.
 func answerGone(_ context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
