@@ -63,6 +63,8 @@ func TestActions(t *testing.T) {
 		{"addSecurityGroup removeSecurityGroup", "2.93", m{}, 400, "Security group not specified"},
 		{"addSecurityGroup removeSecurityGroup", "2.93", m{"name": " "}, 400, "Security group name cannot be empty"},
 		{"addSecurityGroup removeSecurityGroup", "2.93", m{"name": "x"}, 404, "Security group x is not found for project " + demo.project},
+		{"removeSecurityGroup", "2.93", m{"name": "default"}, 202, ""},
+		{"removeSecurityGroup", "2.93", m{"name": "default"}, 404, "Security group default not associated with the instance " + id},
 		{"addSecurityGroup", "2.93", m{"name": "default"}, 202, ""},
 		{"no-such-action", "2.93", nil, 409, inPod}, // which a newer pod may know
 	} {

@@ -96,7 +96,9 @@ func (a *api) changePortGroups(ctx context.Context, p topology.Port, podName, gr
 	switch {
 	case add && (!p.PortSecurityEnabled || len(p.FixedIPs) == 0):
 		return false, fault.New(fault.Invalid, "", "Network requires port_security_enabled and subnet associated in order to apply security groups.")
-	case slices.Contains(p.SecurityGroups, group) == add:
+	case add && slices.Contains(p.SecurityGroups, group): // Nova lets Neutron say so
+		return false, fault.New(fault.Invalid, "", "Invalid input for security_groups. Reason: Duplicate items in the list: '%s'.", group)
+	case !add && !slices.Contains(p.SecurityGroups, group):
 		return false, nil
 	}
 	_, err := a.Store.UpdatePort(ctx, p.ID, func(p *topology.PortSpec) error {
