@@ -92,9 +92,6 @@ func ReplyOf(r *Request, resp *http.Response, podName, asked string) *Reply {
 	for _, name := range []string{"Content-Length", "Date", "Server", "X-Openstack-Request-Id"} {
 		header.Del(name)
 	}
-	if header.Get("X-Compute-Request-Id") != "" {
-		header.Set("X-Compute-Request-Id", r.ID)
-	}
 	if location := header.Get("Location"); location != "" {
 		header.Set("Location", LinksOf(r, resp, asked).URL(location))
 	}

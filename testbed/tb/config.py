@@ -295,6 +295,9 @@ def cinder(pod):
     }
     conf.update(MESSAGING)
     write(state(pod.name, 'cinder.conf'), ini(conf))
+    # The fake driver names device files that nobody makes; with the folder, qemu-img
+    # writes a plain file there when a volume is made from an image.
+    os.makedirs('/dev/mapper', exist_ok=True)
     for d in ('coord', 'lock', 'data/cinder'):
         os.makedirs(state(pod.name, d), exist_ok=True)
 

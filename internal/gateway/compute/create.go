@@ -367,6 +367,9 @@ func (a *api) reserved(ctx context.Context, j *job, in store.Intent) (string, er
 func (a *api) created(j *job, id string, n answer) *gateway.Reply {
 	v := a.viewOf(j.request, n.Pod)
 	header := http.Header{"X-Tricircle-Pod": {n.Pod}}
+	if request := n.Header.Get(requestIDHeader); request != "" {
+		header.Set(requestIDHeader, request)
+	}
 	if gjson.GetBytes(n.Body, "server").Exists() {
 		header.Set("Location", v.root("self")+"/servers/"+id)
 	}

@@ -72,13 +72,3 @@ func (a *api) nameHost(ctx context.Context, by identity.Caller, r *gateway.Reque
 	r.SetBytes(splice(body, []edit{{wanted.Index, wanted.Index + len(wanted.Raw), quote(host)}}))
 	return nil
 }
-
-// instanceAction is "GET /servers/{id}/os-instance-actions/{request}". Admins see
-// the host of each event.
-func (a *api) instanceAction(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-	podName, err := a.serverPod(ctx, by, r.Param("id"))
-	if err != nil {
-		return nil, err
-	}
-	return a.rewritten(ctx, by, r, podName, shaped("instanceAction.events", shape{hosts: []string{"host"}}))
-}

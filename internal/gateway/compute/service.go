@@ -19,10 +19,12 @@ import (
 	"github.com/tricircle/tricircle/internal/store"
 )
 
-// The two headers that name a microversion; Nova reads and writes both.
+// The two headers that name a microversion, which Nova reads and writes both, and
+// that of its request ID.
 const (
 	versionHeader       = "Openstack-Api-Version"
 	legacyVersionHeader = "X-Openstack-Nova-Api-Version"
+	requestIDHeader     = "X-Compute-Request-Id"
 )
 
 // DefaultCreateTimeout bounds a creation from its journal entry to the reply.
@@ -136,9 +138,12 @@ func versionOf(r *gateway.Request) gateway.Microversion {
 
 // after adds what Nova puts on every reply: the version spoken (for 406 the one
 // asked for), unless the request failed before it was read, and Nova's own name
-// for the request ID.
+// for the request ID. Where one pod answered that is the pod's ID: clients look it
+// up in the server's os-instance-actions. Ours is X-Openstack-Request-Id.
 func after(r *gateway.Request, h http.Header) {
-	h.Set("X-Compute-Request-Id", r.ID)
+	if h.Get(requestIDHeader) == "" {
+		h.Set(requestIDHeader, r.ID)
+	}
 	if r.Version.IsZero() {
 		return
 	}

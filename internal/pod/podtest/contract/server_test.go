@@ -197,6 +197,19 @@ var serverChecks = []check{
 			t.Errorf("actions = %v", ids(list, "action"))
 		}
 	}},
+	{"actions of a deleted server", func(t *testing.T, w *world) {
+		id := w.boot(t, w.demo, nil)
+		path := "/servers/" + id + "/os-instance-actions"
+		asked := w.demo.compute(t, "POST", "/servers/"+id+"/action", doc{"pause": nil}).want(t, 202).header.Get("X-Compute-Request-Id")
+		list := w.demo.compute(t, "GET", path, nil).want(t, 200).docs("instanceActions")
+		if len(list) < 2 || list[0]["action"] != "pause" || list[0]["request_id"] != asked {
+			t.Errorf("actions = %v, want pause by request %s", list, asked)
+		}
+		w.destroy(t, w.demo, id)
+		w.demo.compute(t, "GET", path, nil).refuses(t, 404, "itemNotFound", "Instance "+id+" could not be found.")
+		w.demo.compute(t, "GET", path, nil, microversion("2.21")).want(t, 200)
+		w.alt.compute(t, "GET", path, nil, microversion("2.21")).want(t, 404)
+	}},
 	{"locked", func(t *testing.T, w *world) {
 		id := w.boot(t, w.demo, nil)
 		act := func(c *client, in doc) *reply { return c.compute(t, "POST", "/servers/"+id+"/action", in) }

@@ -313,8 +313,18 @@ func actionView(r *rest.Request, action rest.Doc) rest.Doc {
 	return d
 }
 
+// acted finds the server, from 2.21 on also when it has been deleted.
+func (s *Server) acted(r *rest.Request) (*server, error) {
+	for _, v := range s.deleted {
+		if r.Minor >= 21 && v.id == r.Param("id") && r.Caller.Sees(v.project) {
+			return v, nil
+		}
+	}
+	return s.find(r, r.Param("id"))
+}
+
 func (s *Server) listActions(r *rest.Request) (*rest.Reply, error) {
-	v, err := s.find(r, r.Param("id"))
+	v, err := s.acted(r)
 	if err != nil {
 		return nil, err
 	}
@@ -326,7 +336,7 @@ func (s *Server) listActions(r *rest.Request) (*rest.Reply, error) {
 }
 
 func (s *Server) showAction(r *rest.Request) (*rest.Reply, error) {
-	v, err := s.find(r, r.Param("id"))
+	v, err := s.acted(r)
 	if err != nil {
 		return nil, err
 	}
