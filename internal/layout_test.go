@@ -36,6 +36,7 @@ var layers = [][]string{
 	{"pod"},
 	{"identity"},
 	{"topology"},
+	{"quota"},
 	{"config"},
 	{"microversion"},
 	{"fault"},

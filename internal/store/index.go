@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/quota"
 )
 
 // Entry is what the index remembers of a server, volume or image: what routing,
@@ -21,6 +22,9 @@ type Entry struct {
 	Zone      string // the region's name for it
 	Status    string // last seen
 	CreatedAt time.Time
+	Size      quota.Size // of a server; zero: not known
+	// Mark is the creation that a server tells it came from; not kept.
+	Mark string
 }
 
 // Target is where the thing is.
@@ -32,10 +36,11 @@ type EntryQuery struct {
 	Limit                int
 }
 
-const entryColumns = `kind, id, pod, project_id, user_id, name, zone, status, created_at`
+const entryColumns = `kind, id, pod, project_id, user_id, name, zone, status, created_at, vcpus, ram`
 
 func scanEntry(row scanner) (e Entry, err error) {
-	err = row.Scan(&e.Kind, &e.ID, &e.Pod, &e.ProjectID, &e.UserID, &e.Name, &e.Zone, &e.Status, intoTime(&e.CreatedAt))
+	err = row.Scan(&e.Kind, &e.ID, &e.Pod, &e.ProjectID, &e.UserID, &e.Name, &e.Zone, &e.Status, intoTime(&e.CreatedAt),
+		&e.Size.VCPUs, &e.Size.RAM)
 	return e, err
 }
 
@@ -94,7 +99,10 @@ func (s *Store) unknown(ctx context.Context, entries []Entry) ([]Entry, error) {
 	for _, e := range entries {
 		old, ok := known[e.Target()]
 		seen := e
-		seen.CreatedAt = seen.CreatedAt.UTC().Truncate(time.Microsecond)
+		seen.CreatedAt, seen.Mark = seen.CreatedAt.UTC().Truncate(time.Microsecond), ""
+		if !seen.Size.Known() {
+			seen.Size = old.Size
+		}
 		if !ok || old != seen {
 			news = append(news, e)
 		}
@@ -104,19 +112,33 @@ func (s *Store) unknown(ctx context.Context, entries []Entry) ([]Entry, error) {
 
 func triples(n int) string { return strings.Repeat(", (?, ?, ?)", n)[2:] }
 
+// resizing is true of a row whose server may still be on its way between two
+// sizes: it says so, or was read before the pod was asked.
+const resizing = `entries.resized_at > 0 AND (excluded.status IN ('RESIZE', 'VERIFY_RESIZE', 'REVERT_RESIZE') OR entries.resized_at > ?)`
+
 func recordTx(ctx context.Context, tx *Tx, e Entry) error {
+	lately := tx.now().Add(-forgottenFor)
 	_, err := tx.Exec(ctx, `
 		INSERT INTO entries (`+entryColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (kind, id, pod) DO UPDATE
 		SET project_id = excluded.project_id, user_id = excluded.user_id, name = excluded.name,
-			zone = excluded.zone, status = excluded.status, created_at = excluded.created_at`,
-		e.Kind, e.ID, e.Pod, e.ProjectID, e.UserID, e.Name, e.Zone, e.Status, e.CreatedAt)
+			zone = excluded.zone, status = excluded.status, created_at = excluded.created_at,
+			vcpus = `+sized("vcpus")+`,
+			ram = `+sized("ram")+`,
+			resized_at = CASE WHEN excluded.vcpus = 0 OR `+resizing+` THEN entries.resized_at ELSE 0 END`,
+		e.Kind, e.ID, e.Pod, e.ProjectID, e.UserID, e.Name, e.Zone, e.Status, e.CreatedAt, e.Size.VCPUs, e.Size.RAM,
+		lately, lately, lately)
 	if dangling(err) {
 		return noPod(e.Pod)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot record %s: %w", e.Target(), err)
+	}
+	if e.Mark != "" {
+		if _, err := tx.Exec(ctx, `UPDATE intents SET counts = 0 WHERE id = ? AND counts = 1`, e.Mark); err != nil {
+			return err
+		}
 	}
 	_, err = tx.Exec(ctx, `
 		INSERT INTO mappings (`+mappingColumns+`)
@@ -124,6 +146,13 @@ func recordTx(ctx context.Context, tx *Tx, e Entry) error {
 		ON CONFLICT (kind, id, pod) DO NOTHING`,
 		e.Kind, e.ID, e.Pod, e.ID, e.ProjectID, tx.now())
 	return err
+}
+
+// sized is the new value of a column of a server's size: an unknown one changes
+// nothing, and while the server is being resized the larger one counts.
+func sized(column string) string {
+	now, seen := "entries."+column, "excluded."+column
+	return `CASE WHEN ` + seen + ` = 0 OR ` + seen + ` < ` + now + ` AND ` + resizing + ` THEN ` + now + ` ELSE ` + seen + ` END`
 }
 
 // FindEntry returns the entry, or fault.NotFound. Of an image that is in several

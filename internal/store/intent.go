@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/quota"
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
@@ -28,26 +29,33 @@ type Intent struct {
 	CreatedAt   time.Time
 	// DecisionID is the decision that led to it; empty: none is kept.
 	DecisionID string
+	Size       quota.Size // counts against the quota until the server is in the index
+	// Grant is the grant out of which it is admitted, if several were admitted at
+	// once; not kept.
+	Grant string
 }
 
 // Target is the job that looks after the intent if its maker does not.
 func (in Intent) Target() Target { return Target{Kind: KindIntent, ID: in.ID, Pod: in.Pod} }
 
-const intentColumns = `id, kind, pod, project_id, user_id, name, zone, server_group, created_at, decision_id`
+const intentColumns = `id, kind, pod, project_id, user_id, name, zone, server_group, created_at, decision_id, vcpus, ram`
 
 func scanIntent(row scanner) (in Intent, err error) {
 	err = row.Scan(&in.ID, &in.Kind, &in.Pod, &in.ProjectID, &in.UserID, &in.Name, &in.Zone, &in.ServerGroup,
-		intoTime(&in.CreatedAt), &in.DecisionID)
+		intoTime(&in.CreatedAt), &in.DecisionID, &in.Size.VCPUs, &in.Size.RAM)
 	return in, err
 }
 
-// Begin writes the intent, makes the ports that the server is to have for itself
-// (all of them or nothing is done), adds them to the intent's, and leaves a job
-// that looks after it later. fault.Conflict if a port already serves another
-// server or creation, or, with the code GroupElsewhere, if the server's group is
-// in another pod.
+// Begin admits the server to the quota, writes the intent, makes the ports that
+// the server is to have for itself (all of them or nothing is done), adds them to the intent's, and leaves a job
+// that looks after it later. fault.OverQuota if the project may have no more;
+// fault.Conflict if a port already serves another server or creation, or, with
+// the code GroupElsewhere, if the server's group is in another pod.
 func (s *Store) Begin(ctx context.Context, in Intent, auto ...topology.PortSpec) (made []topology.Port, err error) {
 	err = s.write(ctx, func(tx *Tx) error {
+		if err := admitServerTx(ctx, tx, in); err != nil {
+			return err
+		}
 		ports := in.Ports[:len(in.Ports):len(in.Ports)]
 		if err := freePortsTx(ctx, tx, ports); err != nil {
 			return err
@@ -67,8 +75,8 @@ func (s *Store) Begin(ctx context.Context, in Intent, auto ...topology.PortSpec)
 }
 
 func beginTx(ctx context.Context, tx *Tx, in Intent, ports []string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO intents (`+intentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		in.ID, in.Kind, in.Pod, in.ProjectID, in.UserID, in.Name, in.Zone, in.ServerGroup, tx.now(), in.DecisionID)
+	_, err := tx.Exec(ctx, `INSERT INTO intents (`+intentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		in.ID, in.Kind, in.Pod, in.ProjectID, in.UserID, in.Name, in.Zone, in.ServerGroup, tx.now(), in.DecisionID, in.Size.VCPUs, in.Size.RAM)
 	if dangling(err) {
 		return noPod(in.Pod)
 	}
@@ -106,6 +114,9 @@ func (s *Store) Settle(ctx context.Context, intentID string, e Entry) error {
 		}
 		if err != nil {
 			return err
+		}
+		if !e.Size.Known() {
+			e.Size = in.Size
 		}
 		if err := recordTx(ctx, tx, e); err != nil {
 			return err

@@ -58,13 +58,16 @@ CREATE TABLE entries (
     name       TEXT NOT NULL,
     zone       TEXT NOT NULL,
     status     TEXT NOT NULL,
-    created_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL, vcpus BIGINT NOT NULL DEFAULT 0, ram BIGINT NOT NULL DEFAULT 0, resized_at BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (kind, id, pod)
 );
 
 CREATE INDEX entries_by_pod ON entries (pod, kind, created_at, id);
 
 CREATE INDEX entries_by_project ON entries (kind, project_id, created_at, id);
+
+CREATE INDEX entries_usage ON entries (project_id, user_id, vcpus, ram)
+    WHERE kind = 'server' AND status <> 'SOFT_DELETED';
 
 CREATE TABLE floating_ips (
     id            TEXT PRIMARY KEY,
@@ -109,9 +112,11 @@ CREATE TABLE intents (
     name       TEXT NOT NULL,
     zone       TEXT NOT NULL,
     created_at BIGINT NOT NULL
-, decision_id TEXT NOT NULL DEFAULT '', server_group TEXT NOT NULL DEFAULT '');
+, vcpus BIGINT NOT NULL DEFAULT 0, ram BIGINT NOT NULL DEFAULT 0, counts BIGINT NOT NULL DEFAULT 1, decision_id TEXT NOT NULL DEFAULT '', server_group TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX intents_by_age ON intents (created_at);
+
+CREATE INDEX intents_by_project ON intents (project_id);
 
 CREATE INDEX intents_by_server_group ON intents (server_group) WHERE server_group <> '';
 
@@ -232,6 +237,49 @@ CREATE INDEX ports_by_name ON ports (project_id, name, id);
 CREATE INDEX ports_by_network ON ports (network_id, id);
 
 CREATE INDEX ports_by_project ON ports (project_id, id);
+
+CREATE TABLE quota_classes (
+    service  TEXT NOT NULL,
+    class    TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    value    BIGINT NOT NULL,
+    PRIMARY KEY (service, class, resource)
+);
+
+CREATE TABLE quota_defaults (
+    service  TEXT NOT NULL,
+    pod      TEXT NOT NULL REFERENCES pods (name) ON DELETE CASCADE,
+    resource TEXT NOT NULL,
+    value    BIGINT NOT NULL,
+    PRIMARY KEY (service, pod, resource)
+);
+
+CREATE TABLE quota_grants (
+    id         TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    user_id    TEXT NOT NULL,
+    servers    BIGINT NOT NULL,
+    vcpus      BIGINT NOT NULL, -- of each
+    ram        BIGINT NOT NULL, -- of each, in MB
+    expires_at BIGINT NOT NULL
+);
+
+CREATE INDEX quota_grants_by_project ON quota_grants (project_id);
+
+CREATE TABLE quota_limits (
+    service    TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    user_id    TEXT NOT NULL, -- empty: the whole project
+    resource   TEXT NOT NULL,
+    value      BIGINT NOT NULL,
+    PRIMARY KEY (service, project_id, user_id, resource)
+);
+
+CREATE TABLE quota_locks (
+    service    TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    PRIMARY KEY (service, project_id)
+);
 
 CREATE TABLE replicas (
     kind        TEXT NOT NULL,
