@@ -15,6 +15,9 @@ import (
 // Compute is the service whose quotas these are, in tables that all services share.
 const Compute = "compute"
 
+// CodeTooMany marks the refusal of servers.
+const CodeTooMany = "TooManyInstances"
+
 // Unlimited is the limit that is none.
 const Unlimited = -1
 
@@ -176,6 +179,6 @@ func (s Scope) refusal(names []string, wish Amounts, text map[string]string) err
 		limits = append(limits, strconv.FormatInt(s.Limits[name], 10))
 	}
 	list := func(words []string) string { return strings.Join(words, ", ") }
-	return fault.New(fault.OverQuota, "", "Quota exceeded for %s: Requested %s, but already used %s of %s %s",
+	return fault.New(fault.OverQuota, CodeTooMany, "Quota exceeded for %s: Requested %s, but already used %s of %s %s",
 		list(names), list(requested), list(used), list(limits), list(names))
 }
