@@ -107,6 +107,9 @@ func (s *Server) move(r *rest.Request, v *server, m move) (*rest.Reply, error) {
 	if err := allow(r, v, m.name, m.from); err != nil {
 		return nil, err
 	}
+	if m.name == "revertResize" {
+		v.flavor = v.oldFlavor
+	}
 	if m.status != "" {
 		v.status, v.vmState, v.power, v.fault = m.status, m.vmState, m.power, nil
 	}
@@ -141,7 +144,11 @@ func (s *Server) resize(r *rest.Request, v *server, in rest.Doc) (*rest.Reply, e
 	if err := allow(r, v, "resize", []string{"active", "stopped"}); err != nil {
 		return nil, err
 	}
-	v.flavor = *f
+	more := map[string]int{"cores": max(0, f.VCPUs-v.flavor.VCPUs), "ram": max(0, f.RAM-v.flavor.RAM)}
+	if e := s.exceeded(v.project, more, ""); e != nil {
+		return nil, e
+	}
+	v.flavor, v.oldFlavor = *f, v.flavor
 	v.status, v.vmState = "VERIFY_RESIZE", "resized"
 	return s.done(r, v, "resize")
 }

@@ -261,22 +261,6 @@ func (s *Server) askedGroups(r *rest.Request, a *asked) error {
 	return nil
 }
 
-func (s *Server) askedQuota(r *rest.Request, a *asked) error {
-	used := 0
-	for _, v := range s.servers {
-		if v.project == r.Caller.ProjectID {
-			used++
-		}
-	}
-	if s.quota >= 0 && used+a.min > s.quota {
-		return fail(http.StatusForbidden, "Quota exceeded for instances: Requested %d, but already used %d of %d instances", a.min, used, s.quota)
-	}
-	if s.quota >= 0 {
-		a.max = min(a.max, s.quota-used)
-	}
-	return nil
-}
-
 // askedNetworks resolves "networks": nothing, "auto", "none", or a list.
 func (s *Server) askedNetworks(r *rest.Request, a *asked) error {
 	switch v := a.in["networks"].(type) {

@@ -4,6 +4,7 @@ package nova
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -48,15 +49,19 @@ type Server struct {
 	flavors  []*Flavor
 	keypairs []*keypair
 	groups   []*serverGroup
-	lowest   int // second number of the lowest microversion
+	lowest   int                       // second number of the lowest microversion
+	capacity int                       // servers that fit; negative: any number
+	defaults map[string]int            // quota of a project
+	quotas   map[string]map[string]int // what was set, by project
 	host     Hypervisor
-	capacity int // servers that fit; negative: any number
-	quota    int // servers per project
 }
 
 // New makes a Nova without flavors.
 func New(o Options) *Server {
-	s := &Server{Options: o, lowest: 1, capacity: -1, quota: 10, host: Hypervisor{VCPUs: 1000, RAM: 800000, Disk: 600000}}
+	s := &Server{
+		Options: o, lowest: 1, capacity: -1, host: Hypervisor{VCPUs: 1000, RAM: 800000, Disk: 600000},
+		defaults: maps.Clone(standard), quotas: map[string]map[string]int{},
+	}
 	s.http = s.routes()
 	return s
 }
@@ -69,13 +74,6 @@ func (s *Server) SetCapacity(n int) {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	s.capacity = n
-}
-
-// SetQuota limits how many servers each project may have. Mu must not be held.
-func (s *Server) SetQuota(n int) {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	s.quota = n
 }
 
 // SetVersions makes another release of it: the second numbers of the lowest and
@@ -214,8 +212,14 @@ func (s *Server) mountRest(mux chi.Router, api *rest.Service, prefix string) {
 	get("/os-availability-zone/detail", s.listZonesDetail)
 	get("/limits", s.showLimits)
 	get("/os-quota-sets/{project}", s.showQuota)
-	get("/os-quota-sets/{project}/defaults", s.showQuota)
-	get("/os-quota-sets/{project}/detail", s.showQuota)
+	put("/os-quota-sets/{project}", s.updateQuota)
+	del("/os-quota-sets/{project}", s.deleteQuota)
+	get("/os-quota-sets/{project}/defaults", s.showQuotaDefaults)
+	get("/os-quota-sets/{project}/detail", s.showQuotaDetail)
+	get("/os-quota-class-sets/{class}", s.showQuotaClass)
+	put("/os-quota-class-sets/{class}", s.updateQuotaClass)
+	get("/os-simple-tenant-usage", s.listUsage)
+	get("/os-simple-tenant-usage/{project}", s.showUsage)
 	get("/os-hypervisors", s.listHypervisors)
 	get("/os-hypervisors/detail", s.listHypervisorsDetail)
 	get("/os-hypervisors/statistics", s.showStatistics)

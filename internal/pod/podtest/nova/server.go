@@ -25,7 +25,7 @@ type server struct {
 	metadata                map[string]string
 	tags                    []string
 	image                   string // empty: from a volume
-	flavor                  Flavor
+	flavor, oldFlavor       Flavor
 	key                     string
 	zone                    string // asked for; empty: any
 	placed                  bool
