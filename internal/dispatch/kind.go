@@ -7,6 +7,8 @@ import (
 
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/quota"
+	"github.com/tricircle/tricircle/internal/reconcile"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -73,6 +75,10 @@ func EntryOf(kindName string, raw []byte, podName, zone string, by identity.Call
 		e.ProjectID = by.ProjectID
 	}
 	e.CreatedAt, _ = ParseTime(get(k.created))
+	if kindName == store.KindServer { // its size shows since 2.47
+		e.Size = quota.Size{VCPUs: gjson.GetBytes(raw, "flavor.vcpus").Int(), RAM: gjson.GetBytes(raw, "flavor.ram").Int()}
+		e.Mark = get("metadata." + reconcile.MarkKey)
+	}
 	return e, true
 }
 

@@ -78,6 +78,8 @@ func New(o Options) *Reconciler {
 		store.KindKeypair:       r.replica,
 		store.KindAttempt:       r.attempt,
 		store.KindCatalog:       r.catalog,
+		kindQuota:               r.quota,
+		kindQuotaClass:          r.quotaClass,
 	}
 	return r
 }

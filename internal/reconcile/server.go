@@ -9,6 +9,7 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/quota"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -22,15 +23,28 @@ func (r *Reconciler) server(ctx context.Context, c *pod.Client, m store.Mapping)
 	if m.Wanted {
 		return nil
 	}
-	err := c.JSON(ctx, pod.Request{Service: pod.Compute, Method: http.MethodGet,
-		Path: "/servers/" + url.PathEscape(m.ID), Op: "show server"}, nil, nil)
+	s, err := showServer(ctx, c, m.ID)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return r.store.Forget(ctx, m.Target) // frees its ports too
 	case err != nil:
 		return err
+	case s.Status == "SOFT_DELETED":
+		// The pod keeps it for a while: it counts no more, and may come back.
+		if err := r.store.SetStatus(ctx, m.Target, s.Status); err != nil {
+			return err
+		}
+		return &jobs.Again{After: 30 * time.Second, Reason: "pod " + m.Pod + " keeps deleted server " + m.ID + " for a while"}
 	}
 	return &jobs.Again{After: time.Second, Reason: "pod " + m.Pod + " is still deleting server " + m.ID}
+}
+
+func showServer(ctx context.Context, c *pod.Client, id string) (podServer, error) {
+	var out struct {
+		Server podServer `json:"server"`
+	}
+	err := c.JSON(ctx, pod.Request{Service: pod.Compute, Method: http.MethodGet, Path: "/servers/" + url.PathEscape(id), Op: "show server"}, nil, &out)
+	return out.Server, err
 }
 
 // podServer is a server as its pod shows it.
@@ -42,6 +56,18 @@ type podServer struct {
 	UserID    string            `json:"user_id"`
 	CreatedAt time.Time         `json:"created"`
 	Metadata  map[string]string `json:"metadata"`
+	Flavor    struct {
+		ID    string `json:"id"` // before version 2.47
+		VCPUs int64  `json:"vcpus"`
+		RAM   int64  `json:"ram"`
+	} `json:"flavor"`
+}
+
+// entry is what the index remembers of it.
+func (s podServer) entry(podName, zone string) store.Entry {
+	return store.Entry{Kind: store.KindServer, ID: s.ID, Pod: podName, ProjectID: s.ProjectID, UserID: s.UserID, Name: s.Name,
+		Zone: zone, Status: s.Status, CreatedAt: s.CreatedAt, Mark: s.Metadata[MarkKey],
+		Size: quota.Size{VCPUs: s.Flavor.VCPUs, RAM: s.Flavor.RAM}}
 }
 
 // intent settles a creation that nobody is working on any more: its process died
@@ -60,8 +86,7 @@ func (r *Reconciler) intent(ctx context.Context, c *pod.Client, m store.Mapping)
 	case err != nil:
 		return err
 	case ok:
-		return r.store.Settle(ctx, in.ID, store.Entry{Kind: store.KindServer, ID: s.ID, Pod: in.Pod, ProjectID: s.ProjectID,
-			UserID: s.UserID, Name: s.Name, Zone: in.Zone, Status: s.Status, CreatedAt: s.CreatedAt})
+		return r.store.Settle(ctx, in.ID, s.entry(in.Pod, in.Zone))
 	case r.now().Before(in.CreatedAt.Add(r.grace)):
 		return &jobs.Again{After: min(r.grace/4, 5*time.Second), Reason: "looking for server " + in.Name + " in pod " + in.Pod +
 			": the reply to its creation was lost"}
