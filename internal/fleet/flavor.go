@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/tricircle/tricircle/internal/fault"
@@ -18,8 +17,12 @@ func (f *Fleet) FlavorSize(ctx context.Context, by identity.Caller, podName, fla
 		if err != nil {
 			return quota.Size{}, err
 		}
-		if has, err := f.has(ctx, client, by, question{"flavor", flavorID}); err != nil || !has {
-			return quota.Size{}, cmp.Or(err, error(fault.New(fault.NotFound, "", "Flavor %s could not be found.", flavorID)))
+		has, err := f.has(ctx, client, by, question{"flavor", flavorID})
+		if err != nil {
+			return quota.Size{}, err
+		}
+		if !has {
+			return quota.Size{}, fault.New(fault.NotFound, "", "Flavor %s could not be found.", flavorID)
 		}
 	}
 	s := f.sizes.find(flavorID)

@@ -154,6 +154,15 @@ func (s *Store) GrantServers(ctx context.Context, by QuotaOf, size quota.Size, l
 	return g, err
 }
 
+// RefillGrant lets the request begin all its servers anew, after those that had
+// begun were taken back.
+func (s *Store) RefillGrant(ctx context.Context, id string, servers int) error {
+	return s.write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE quota_grants SET servers = ? WHERE id = ?`, servers, id)
+		return err
+	})
+}
+
 // EndGrant gives back what is left of a grant.
 func (s *Store) EndGrant(ctx context.Context, id string) error {
 	return s.write(ctx, func(tx *Tx) error {

@@ -20,6 +20,7 @@ func (a *api) serverActions() []gateway.Action {
 		{Name: "migrate", Strategy: gateway.Routed, Handle: a.onServer(a.toHost("migrate")), Note: withinPod},
 		{Name: "os-migrateLive", Strategy: gateway.Routed, Handle: a.onServer(a.toHost("os-migrateLive")), Note: withinPod},
 		{Name: "evacuate", Strategy: gateway.Routed, Handle: a.onServer(a.toHost("evacuate")), Note: withinPod},
+		{Name: "resize", Strategy: gateway.Routed, Handle: a.onServer(a.resize), Note: "counts against the region's quota"},
 		{Name: "createImage", Strategy: gateway.Routed, Handle: a.onServer(a.snapshot), Note: "the image is in the server's pod"},
 		{Name: "createBackup", Strategy: gateway.Routed, Handle: a.onServer(a.snapshot), Note: "the image is in the server's pod"},
 		{Name: "forceDelete", Strategy: gateway.Routed, Handle: a.onServer(a.forceDelete)},
@@ -44,7 +45,7 @@ const withinPod = "within the server's pod"
 // routedActions concern the server's pod alone.
 const routedActions = `
 	os-start os-stop reboot pause unpause suspend resume lock unlock
-	resize confirmResize revertResize rescue unrescue shelve shelveOffload
+	confirmResize revertResize rescue unrescue shelve shelveOffload
 	changePassword trigger_crash_dump os-resetState injectNetworkInfo
 	os-getConsoleOutput os-getVNCConsole os-getSPICEConsole os-getRDPConsole os-getSerialConsole
 `
@@ -90,13 +91,21 @@ func (a *api) forceDelete(ctx context.Context, by identity.Caller, r *gateway.Re
 	return reply, err
 }
 
+// A server that was kept back after its deletion does not count until it is
+// restored.
 func (a *api) restore(ctx context.Context, by identity.Caller, r *gateway.Request, podName string) (*gateway.Reply, error) {
+	id := r.Param("id")
+	target := store.Target{Kind: store.KindServer, ID: id, Pod: podName}
+	if m, err := a.Store.FindMapping(ctx, target); err == nil && (m.ProjectID == by.ProjectID || by.IsAdmin()) {
+		if err := a.Store.AdmitRestore(ctx, target); err != nil {
+			return nil, err
+		}
+	}
 	reply, err := a.pass(ctx, by, r, podName)
 	if err != nil || reply.Status >= 300 {
-		return reply, err
+		return reply, err // if it stays deleted, the job of the deletion notes that again
 	}
-	id := r.Param("id")
-	if _, err := a.Store.Want(ctx, by.ProjectID, store.Target{Kind: store.KindServer, ID: id, Pod: podName}); err != nil {
+	if _, err := a.Store.Want(ctx, by.ProjectID, target); err != nil {
 		a.Log.ErrorContext(ctx, "cannot record that a server is restored", "server", id, "error", err)
 	}
 	return reply, nil

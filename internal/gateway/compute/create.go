@@ -19,6 +19,7 @@ import (
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/quota"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/topology"
 )
@@ -38,6 +39,8 @@ type job struct {
 	story   fleet.Record
 	// serverGroup is ours that the servers are to join; empty: none of ours.
 	serverGroup string
+	size        quota.Size // of each server
+	grant       string     // of several servers admitted at once
 }
 
 // made is a server that the request has come to so far.
@@ -77,6 +80,11 @@ func (a *api) create(ctx context.Context, by identity.Caller, r *gateway.Request
 func (a *api) carryOut(ctx context.Context, j *job) (*gateway.Reply, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.CreateTimeout)
 	defer cancel()
+	release, err := a.admit(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	return a.createAll(ctx, j)
 }
 
@@ -94,6 +102,11 @@ func (a *api) createAll(ctx context.Context, j *job) (*gateway.Reply, error) {
 			return nil, withLeft(err, left)
 		}
 		if err := a.chooseAgain(ctx, j, err); err != nil {
+			return nil, err
+		}
+		// What goes again still counts until it is gone; the next pod's servers are
+		// the same ones to the quota.
+		if err := a.Store.RefillGrant(ctx, j.grant, j.wish.Max); err != nil {
 			return nil, err
 		}
 	}
@@ -156,7 +169,7 @@ func withLeft(cause error, left []string) error {
 func (a *api) createOne(ctx context.Context, j *job, name string) (string, *gateway.Reply, error) {
 	in := store.Intent{
 		ID: uuid.NewString(), Kind: store.KindServer, Pod: j.pod.Name, ProjectID: j.by.ProjectID, UserID: j.by.UserID,
-		Name: name, Zone: j.pod.Zone, DecisionID: j.record.ID, ServerGroup: j.serverGroup,
+		Name: name, Zone: j.pod.Zone, DecisionID: j.record.ID, ServerGroup: j.serverGroup, Size: j.size, Grant: j.grant,
 	}
 	var held releases
 	defer held.release()
@@ -278,10 +291,14 @@ func (a *api) placePort(ctx context.Context, p topology.Port, podName string) (s
 }
 
 // post asks the pod for the server. A key pair that the pod does not have (the
-// pod is new, or was away when the key was made) is brought there first.
+// pod is new, or was away when the key was made) is brought there first, and a
+// quota of the pod's own that is in the way is lifted.
 func (a *api) post(ctx context.Context, j *job, body []byte) answer {
 	q := question{Method: http.MethodPost, Path: "/servers", Query: j.request.URL.Query(), Body: body, Version: j.wish.spoken(len(j.nics)), Op: "create server"}
 	n := a.ask(ctx, j.by, j.pod.Name, q)
+	if a.cured(ctx, j.by.ProjectID, j.pod.Name, n.Err) {
+		n = a.ask(ctx, j.by, j.pod.Name, q)
+	}
 	key, _ := j.wish.text("key_name")
 	if key != "" && fault.Is(n.Err, fault.Invalid) && strings.Contains(n.Err.Error(), "Invalid key_name") &&
 		a.bringKey(ctx, j.by, key, j.pod.Name) {

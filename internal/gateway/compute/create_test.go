@@ -256,11 +256,14 @@ func TestCreateSeveral(t *testing.T) {
 	}
 	demo.remove(t, ids...)
 
-	w.cloud.Pod("pod1").SetQuota(2)
+	refuse := podtest.Fault{Service: podtest.Compute, Method: "POST", Path: `/servers$`, Nth: 3, Status: 400, Body: `{"badRequest": {"code": 400, "message": "No more."}}`}
+	heal := w.cloud.Pod("pod1").Fault(refuse)
 	few := demo.do("POST", "/servers", server(m{"networks": []m{{"uuid": n.ID}}, "min_count": 3, "availability_zone": "az1"}))
-	if few.status != 403 || !strings.Contains(few.message(), "pod1") {
-		t.Errorf("min_count over the quota: %d %s, want 403 that names pod1", few.status, few.body)
+	if few.status != 400 || !strings.Contains(few.message(), "pod1") {
+		t.Errorf("min_count that the pod refuses: %d %s, want 400 that names pod1", few.status, few.body)
 	}
+	heal()
+	w.cloud.Pod("pod1").Fault(refuse)
 	eventually(t, "what was made is gone", func() bool { return len(w.inventory()["pod1"]["server"]) == 0 })
 	demo.do("POST", "/servers", server(m{"networks": []m{{"uuid": n.ID}}, "min_count": 1, "max_count": 3, "availability_zone": "az1"})).want(t, 202)
 	ids = nil
@@ -268,7 +271,7 @@ func TestCreateSeveral(t *testing.T) {
 		ids = append(ids, s.Get("id").Str)
 	}
 	if len(ids) != 2 {
-		t.Errorf("%d servers, want the 2 that the quota allows", len(ids))
+		t.Errorf("%d servers, want the 2 that the pod allows", len(ids))
 	}
 	demo.remove(t, ids...)
 	w.drop(t, n.ID)

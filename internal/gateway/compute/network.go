@@ -10,6 +10,7 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/quota"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/topology"
 )
@@ -252,7 +253,7 @@ func (a *api) portFault(ctx context.Context, err error, specs []topology.PortSpe
 	if f.Kind == fault.NotFound { // gone since it was looked up
 		return fault.New(fault.Invalid, "", "%s", f.Message)
 	}
-	if f.Kind == fault.OverQuota {
+	if f.Kind == fault.OverQuota && f.Code != quota.CodeTooMany {
 		return fault.New(fault.Forbidden, "", "Maximum number of ports exceeded")
 	}
 	return err

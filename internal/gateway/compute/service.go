@@ -42,6 +42,11 @@ type Reconciler interface {
 	// Record makes sure that such a thing, which pods may have had before there was
 	// a region, is on record.
 	Record(ctx context.Context, kind, id string) (store.Replica, error)
+	// LearnDefaults remembers the pod's default quotas.
+	LearnDefaults(ctx context.Context, pod string) error
+	// CureQuota gives the pod the region's limits of the project, if they are higher
+	// than its own, and reports whether they were.
+	CureQuota(ctx context.Context, project, pod string) (bool, error)
 }
 
 // Deps are what the service needs.
@@ -61,7 +66,8 @@ type Deps struct {
 // api holds the handlers.
 type api struct {
 	Deps
-	doors *legacy.Doors
+	doors    *legacy.Doors
+	defaults defaults
 }
 
 // Service is the Compute API.
