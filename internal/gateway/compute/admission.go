@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
@@ -115,9 +116,10 @@ func (a *api) cured(ctx context.Context, project, podName string, err error) boo
 
 // defaults remembers which pods have told their default quotas.
 type defaults struct {
-	mu    sync.Mutex
-	told  map[string]bool
-	asked map[string]time.Time
+	flight singleflight.Group
+	mu     sync.Mutex
+	told   map[string]bool
+	asked  map[string]time.Time // those that did not answer
 }
 
 const (
@@ -125,28 +127,37 @@ const (
 	defaultsRetry   = 30 * time.Second
 )
 
-// learnDefaults asks the pods that have never told what they give by default. The
-// census asks them again now and then; until a pod has told, it does not count.
+// learnDefaults asks the pods that have never told what they give by default, once
+// for all who wait. The census asks them again now and then; until a pod has told,
+// it does not count.
 func (a *api) learnDefaults(ctx context.Context) {
-	names := a.strangers(ctx)
-	if len(names) == 0 {
+	if len(a.strangers(ctx)) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultsTimeout)
-	defer cancel()
-	var wg sync.WaitGroup
-	for _, name := range names {
-		wg.Go(func() {
-			if err := a.Reconciler.LearnDefaults(ctx, name); err != nil {
-				a.Log.InfoContext(ctx, "a pod's default quotas are not known", "pod", name, "error", err)
-				return
-			}
-			a.defaults.mu.Lock()
-			defer a.defaults.mu.Unlock()
-			a.defaults.told[name] = true
-		})
-	}
-	wg.Wait()
+	ctx = context.WithoutCancel(ctx)
+	_, _, _ = a.defaults.flight.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(ctx, defaultsTimeout)
+		defer cancel()
+		var wg sync.WaitGroup
+		for _, name := range a.strangers(ctx) {
+			wg.Go(func() {
+				err := a.Reconciler.LearnDefaults(ctx, name)
+				if err != nil {
+					a.Log.InfoContext(ctx, "a pod's default quotas are not known", "pod", name, "error", err)
+				}
+				a.defaults.note(name, err == nil, a.Now())
+			})
+		}
+		wg.Wait()
+		return nil, nil
+	})
+}
+
+func (d *defaults) note(pod string, told bool, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.told[pod] = told
+	d.asked[pod] = now
 }
 
 // strangers are the pods to ask now.
@@ -159,23 +170,18 @@ func (a *api) strangers(ctx context.Context) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.told == nil {
-		d.told, d.asked = map[string]bool{}, map[string]time.Time{}
 		known, err := a.Store.PodDefaults(ctx, quota.Compute)
 		if err != nil {
 			return nil
 		}
+		d.told, d.asked = map[string]bool{}, map[string]time.Time{}
 		for name := range known {
 			d.told[name] = true
 		}
 	}
-	now := a.Now()
-	names = slices.DeleteFunc(names, func(name string) bool {
-		return d.told[name] || now.Sub(d.asked[name]) < defaultsRetry
+	return slices.DeleteFunc(names, func(name string) bool {
+		return d.told[name] || a.Now().Sub(d.asked[name]) < defaultsRetry
 	})
-	for _, name := range names {
-		d.asked[name] = now
-	}
-	return names
 }
 
 // resize admits the new size before the pod is asked. What is not the caller's is

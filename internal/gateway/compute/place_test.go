@@ -13,13 +13,15 @@ import (
 )
 
 // oneZone is a world whose pods are all in az1. First is where demo's servers go
-// when all is well; a server of it is there, on network n.
+// when all is well; a server of it is there, on network n. The pods have their
+// limits in Keystone: Nova takes other ones and does not heed them.
 func oneZone(t *testing.T) (w *world, demo *client, n topology.Network, first, second *podtest.Pod) {
 	t.Helper()
 	w = newWorld(t, podtest.Options{})
 	for _, p := range w.cloud.Pods() {
 		_, err := w.store.UpdatePod(t.Context(), p.Name, func(p *store.Pod) error { p.Zone = "az1"; return nil })
 		must(t, err)
+		p.Fault(podtest.Fault{Service: podtest.Compute, Method: "PUT", Path: `/os-quota-sets/`, Status: 200, Body: `{"quota_set": {}}`})
 	}
 	w.fleet.Changed()
 	demo = w.as("demo")

@@ -32,11 +32,11 @@ func hidden(r *rest.Request, name string, network int) bool {
 }
 
 // SetQuota limits how many servers each project may have by default, with cores
-// and memory in proportion; negative: no limit. Mu must not be held.
+// and memory for that many; negative: no limit. Mu must not be held.
 func (s *Server) SetQuota(n int) {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
-	s.defaults["instances"], s.defaults["cores"], s.defaults["ram"] = n, 2*n, 5120*n
+	s.defaults["instances"], s.defaults["cores"], s.defaults["ram"] = n, max(standard["cores"], 2*n), max(standard["ram"], 5120*n)
 	if n < 0 {
 		s.defaults["cores"], s.defaults["ram"] = -1, -1
 	}
