@@ -182,6 +182,7 @@ func (a *App) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { a.dispatch.Run(background) })
+	running.Go(func() { a.reconciler.RunCensus(background, a.config.Pods.Census) })
 	running.Go(func() { a.fleet.Run(background) })
 
 	failed := make(chan error, 2)

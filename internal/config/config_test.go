@@ -42,6 +42,7 @@ func TestZeroValueRunsOnALaptop(t *testing.T) {
 			ConnectTimeout: 3 * time.Second,
 			ListTimeout:    10 * time.Second,
 			Grace:          2 * time.Minute,
+			Census:         5 * time.Minute,
 			Concurrency:    64,
 			Unreachable:    UnreachablePartial,
 		},

@@ -88,7 +88,7 @@ func (r *region) start(s setup) {
 		Listen: "127.0.0.1:0", OperationsListen: "127.0.0.1:0", DataDir: dir, Database: s.database,
 		Keystone: config.Keystone{Cloud: "admin-top", CloudsFile: clouds},
 		Jobs:     config.Jobs{MaxBackoff: 200 * time.Millisecond},
-		Pods:     config.Pods{Grace: 500 * time.Millisecond},
+		Pods:     config.Pods{Grace: 500 * time.Millisecond, Census: 24 * time.Hour},
 		Networks: config.Networks{PhysicalNetworks: map[string]config.PhysicalNetwork{
 			"bridge": {VLAN: []config.VLANRange{{First: 101, Last: 400}}}}},
 		PublicURL: "http://cloud.example.org",
