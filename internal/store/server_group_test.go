@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/quota"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/store/storetest"
 )
@@ -173,6 +174,7 @@ func TestServerGroupCrowd(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		storetest.Pods(t, s, "pod1", "pod2")
+		setQuota(t, s, "", quota.Amounts{"instances": -1})
 		for round := range 5 {
 			g := addServerGroup(t, s, fmt.Sprint("g", round))
 			in, failed := inParallel(64, func(i int) (string, error) {
