@@ -213,10 +213,33 @@ var serverChecks = []check{
 	{"locked", func(t *testing.T, w *world) {
 		id := w.boot(t, w.demo, nil)
 		act := func(c *client, in doc) *reply { return c.compute(t, "POST", "/servers/"+id+"/action", in) }
+		shown := func() any {
+			return w.demo.compute(t, "GET", "/servers/"+id, nil, microversion("2.9")).want(t, 200).at("server", "locked")
+		}
 		act(w.demo, doc{"lock": nil}).want(t, 202)
+		if got := shown(); got != true {
+			t.Errorf("locked = %v, want true", got)
+		}
 		act(w.demo, doc{"os-stop": nil}).refuses(t, 409, "conflictingRequest", "Instance "+id+" is locked")
 		w.demo.compute(t, "DELETE", "/servers/"+id, nil).refuses(t, 409, "conflictingRequest", "Instance "+id+" is locked")
 		act(w.demo, doc{"unlock": nil}).want(t, 202)
+		if got := shown(); got != false {
+			t.Errorf("locked = %v, want false", got)
+		}
+	}},
+	{"one more address, and one less", func(t *testing.T, w *world) {
+		n, subnet := w.lan(t)
+		p := makePort(t, w.demo, n, nil)
+		id := w.boot(t, w.demo, doc{"networks": []doc{{"port": p["id"]}}})
+		first := docs(p, "fixed_ips")[0]
+		one := doc{"subnet_id": subnet["id"], "ip_address": first["ip_address"]}
+		for _, addresses := range [][]doc{{one, {"subnet_id": subnet["id"], "ip_address": w.ip(1, 99)}}, {one}} {
+			w.admin.network(t, "PUT", "/ports/"+p["id"].(string), doc{"port": doc{"fixed_ips": addresses}}).want(t, 200)
+			eventually(t, "the server has its port's addresses", func() bool {
+				r := w.demo.compute(t, "GET", "/servers/"+id+"/os-interface", nil).want(t, 200)
+				return len(docs(r.docs("interfaceAttachments")[0], "fixed_ips")) == len(addresses)
+			})
+		}
 	}},
 	{"metadata", func(t *testing.T, w *world) {
 		id := w.boot(t, w.demo, doc{"metadata": doc{"a": "1"}})
