@@ -26,6 +26,8 @@ type Options struct {
 	Store *store.Store
 	Fleet *fleet.Fleet
 	Jobs  Queue
+	// Replicas knows the things that are the same in every pod.
+	Replicas Replicas
 	// Region is our region in Keystone, PublicURL the address users reach us at;
 	// `region register` may give another.
 	Region, PublicURL string

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/tricircle/tricircle/internal/fault"
@@ -18,7 +19,7 @@ func (a *Admin) Service() gateway.Service {
 	}
 	return gateway.Service{
 		Name: "admin", Prefix: "/admin", Version: "/v1", Error: gateway.AdminError,
-		Routes: []gateway.Route{
+		Routes: slices.Concat([]gateway.Route{
 			{Method: http.MethodGet, Pattern: "//", Strategy: gateway.Public, Handle: a.versions, Note: "which versions there are"},
 			route(http.MethodGet, "/whoami", "who the token is", a.whoami),
 			route(http.MethodGet, "/version", "which Tricircle answers", a.version),
@@ -37,7 +38,7 @@ func (a *Admin) Service() gateway.Service {
 			route(http.MethodGet, "/jobs", "jobs that are not done", a.listJobs),
 			route(http.MethodGet, "/jobs/{id}", "one job", a.showJob),
 			route(http.MethodPost, "/jobs/{id}/retry", "try now", a.retryJob),
-		},
+		}, a.driftRoutes(route)),
 	}
 }
 

@@ -52,7 +52,7 @@ func (a *App) admin(o Options) *admin.Admin {
 		wires = append(wires, name)
 	}
 	return admin.New(admin.Options{
-		Store: a.store, Fleet: a.fleet, Jobs: a.jobs, Region: a.config.Region, PublicURL: a.config.PublicURL,
+		Store: a.store, Fleet: a.fleet, Jobs: a.jobs, Replicas: a.reconciler, Region: a.config.Region, PublicURL: a.config.PublicURL,
 		Account: a.account, Credentials: a.credentials(o.Getenv), PhysicalNetworks: wires,
 		HTTP: a.account.HTTP(), Version: o.Version, Explain: compute.Explain(a.compute(&gateway.Inside{})),
 	})

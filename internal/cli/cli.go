@@ -68,7 +68,7 @@ The server is found in the service catalog (type "tricircle" in the region). Bef
 
 Exit codes:
   0  done
-  1  failed, or a check found an error
+  1  failed, or a check found an error or a difference
   2  the command line is wrong
   3  no such pod, resource or job
   4  not logged in, or without the role admin
@@ -108,7 +108,7 @@ func (p Program) root() *cobra.Command {
 	s.addFlags(root)
 	root.AddCommand(
 		serveCommand(p), simulateCommand(p), versionCommand(p, s),
-		podCommand(s), regionCommand(s), resourceCommand(s), jobCommand(s), bindingCommand(s), explainCommand(s),
+		podCommand(s), regionCommand(s), resourceCommand(s), jobCommand(s), bindingCommand(s), explainCommand(s), driftCommand(s),
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 
 	"github.com/tidwall/gjson"
@@ -22,6 +23,18 @@ var (
 	flavorVersion  = http.Header{"Openstack-Api-Version": {"compute 2.61"}, "X-Openstack-Nova-Api-Version": {"2.61"}}
 	keypairVersion = http.Header{"Openstack-Api-Version": {"compute 2.35"}, "X-Openstack-Nova-Api-Version": {"2.35"}}
 )
+
+// plainName are the names that a key pair may have in all versions; since 2.92 it
+// may have others.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9 _-]+$`)
+
+// importVersion is the oldest in which a key pair can have the name.
+func importVersion(name string) http.Header {
+	if plainName.MatchString(name) {
+		return keypairVersion
+	}
+	return http.Header{"Openstack-Api-Version": {"compute 2.92"}, "X-Openstack-Nova-Api-Version": {"2.92"}}
+}
 
 // maxPages bounds a list; a pod that repeats itself must not hold us for ever.
 const maxPages = 1000

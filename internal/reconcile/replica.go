@@ -259,7 +259,7 @@ func planKeypair(v versions) (step, error) {
 	}
 	if create {
 		s.create = func(ctx context.Context, c *pod.Client) error {
-			_, err := nova(ctx, c, pod.Request{Method: http.MethodPost, Path: "/os-keypairs", Header: keypairVersion, Op: "import key pair"},
+			_, err := nova(ctx, c, pod.Request{Method: http.MethodPost, Path: "/os-keypairs", Header: importVersion(want.Name), Op: "import key pair"},
 				"keypair", map[string]any{"keypair": map[string]any{"name": want.Name, "type": want.Type,
 					"public_key": want.PublicKey, "user_id": want.UserID}})
 			return err

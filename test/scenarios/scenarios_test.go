@@ -31,6 +31,8 @@ import (
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/pod/podtest"
+	"github.com/tricircle/tricircle/internal/pod/podtest/nova"
+	"github.com/tricircle/tricircle/internal/reconcile"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/topology"
 )
@@ -56,6 +58,7 @@ func TestScenarios(t *testing.T) {
 			"down":  down,
 			"up":    up,
 			"have":  have,
+			"size":  size,
 		},
 	})
 }
@@ -126,7 +129,7 @@ func (w *world) start(dir string) (err error) {
 	explain := compute.Explain(compute.Deps{Store: w.store, Fleet: f, Dispatch: dispatch.New(dispatch.OfFleet(f, w.store))})
 	a := admin.New(admin.Options{
 		Explain: explain,
-		Store:   w.store, Fleet: f, Jobs: w.jobs, Account: own, Credentials: credentials, Region: podtest.RegionOne,
+		Store:   w.store, Fleet: f, Jobs: w.jobs, Replicas: reconcile.New(reconcile.Options{Store: w.store, Pods: f}), Account: own, Credentials: credentials, Region: podtest.RegionOne,
 		PublicURL: "https://cloud.example.org", PhysicalNetworks: []string{"bridge"}, Version: "1.2.3",
 	})
 	w.api = httptest.NewServer(gateway.New(gateway.Options{
@@ -266,4 +269,15 @@ func (w *world) decide(ctx context.Context, id, name, podName string) error {
 		return err
 	}
 	return w.store.Settle(ctx, in.ID, store.Entry{Kind: store.KindServer, ID: id, Pod: podName, ProjectID: project, Name: name, Zone: "az1", Status: "ACTIVE"})
+}
+
+// size makes a flavor in a pod, past the region: size POD ID NAME VCPUS.
+func size(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 4 {
+		ts.Fatalf("usage: size POD ID NAME VCPUS")
+	}
+	vcpus, err := strconv.Atoi(args[3])
+	ts.Check(err)
+	w := ts.Value(worldKey{}).(*world)
+	w.cloud.Pod(args[0]).AddFlavor(nova.Flavor{ID: args[1], Name: args[2], RAM: 64, VCPUs: vcpus, Disk: 1})
 }

@@ -40,7 +40,7 @@ func (a *api) flavors(ctx context.Context, by identity.Caller, r *gateway.Reques
 	q.Query.Del("marker")
 	answers, err := a.collect(ctx, by, q, "flavors", "id")
 	if err != nil {
-		return nil, err
+		return nil, regional(err)
 	}
 	l, err := a.lag(ctx, store.KindFlavor)
 	if err != nil {
@@ -48,7 +48,11 @@ func (a *api) flavors(ctx context.Context, by identity.Caller, r *gateway.Reques
 	}
 	items := union(answers, "flavors", "id", func(id, pod string) (old, gone bool) { return l.of(store.KindFlavor, id, pod) })
 	key := cmp.Or(query.Get("sort_key"), "flavorid")
-	sortItems(items, flavorKeys[key], query.Get("sort_dir") == "desc")
+	desc := query.Get("sort_dir") == "desc"
+	sortItems(items, flavorKeys[key], desc)
+	if items, err = a.afterUnlisted(ctx, by, r, items, query.Get("marker"), inOrder{flavorKeys[key], desc}); err != nil {
+		return nil, err
+	}
 	items, more, err := pageOf(items, "id", query.Get("marker"), limit)
 	if err != nil {
 		return nil, err
@@ -102,25 +106,25 @@ func (a *api) createFlavor(ctx context.Context, by identity.Caller, r *gateway.R
 	})
 }
 
-// withFlavorID settles the ID, which each pod would else make up by itself.
+// withFlavorID settles the ID, which each pod would else make up by itself. Of a
+// body without what a flavor needs nothing is changed: a pod will refuse it, and
+// show it.
 func withFlavorID(body []byte) ([]byte, string, error) {
-	var document, flavor map[string]json.RawMessage
-	if !json.Valid(body) {
+	if !gjson.ValidBytes(body) {
 		return nil, "", fault.New(fault.Invalid, "", "Malformed request body")
 	}
-	if json.Unmarshal(body, &document) != nil || json.Unmarshal(document["flavor"], &flavor) != nil || flavor == nil {
-		return body, "", nil // for the pod to refuse
+	flavor := gjson.GetBytes(body, "flavor")
+	for _, needed := range []string{"name", "ram", "vcpus", "disk"} {
+		if !flavor.Get(needed).Exists() {
+			return body, "", nil
+		}
 	}
-	id := ""
-	if raw := flavor["id"]; len(raw) > 0 && json.Unmarshal(raw, &id) != nil {
-		id = string(raw) // a number
+	if id := flavor.Get("id"); id.Exists() && id.Type != gjson.Null && id.Raw != "0" {
+		return body, id.String(), nil
 	}
-	if raw := string(flavor["id"]); raw == "" || raw == "null" || raw == "0" {
-		id = uuid.NewString()
-		flavor["id"] = mustJSON(id)
-	}
-	document["flavor"] = mustJSON(flavor)
-	return mustJSON(document), id, nil
+	id := uuid.NewString()
+	end := flavor.Index + len(flavor.Raw) - 1 // of two members with one name the last counts
+	return splice(body, []edit{{end, end, `, "id": "` + id + `"`}}), id, nil
 }
 
 // flavorTaken says which pods have a flavor with the ID or the name.
@@ -197,7 +201,8 @@ func (a *api) actOnFlavor(ctx context.Context, by identity.Caller, r *gateway.Re
 		}
 	}
 	if !by.IsAdmin() {
-		return a.anyPod(ctx, by, r) // no such action
+		reply, err := a.anyPod(ctx, by, r) // no such action
+		return reply, regional(err)
 	}
 	return a.changeFlavor("change flavor access", nextAccess)(ctx, by, r)
 }
@@ -326,22 +331,44 @@ func union(answers []answer, field, idPath string, lag func(id, pod string) (old
 	return items
 }
 
+// inOrder is the order of a list: by a member, perhaps downwards.
+type inOrder struct {
+	path string
+	desc bool
+}
+
+func (o inOrder) compare(x, y gjson.Result) int {
+	a, b := x.Get(o.path), y.Get(o.path)
+	c := strings.Compare(a.String(), b.String())
+	if a.Type == gjson.Number && b.Type == gjson.Number {
+		c = cmp.Compare(a.Num, b.Num)
+	}
+	if o.desc {
+		return -c
+	}
+	return c
+}
+
 // sortItems sorts by a member; an empty path keeps the order.
 func sortItems(items []gjson.Result, path string, desc bool) {
-	if path == "" {
-		return
+	if path != "" {
+		slices.SortStableFunc(items, inOrder{path, desc}.compare)
 	}
-	slices.SortStableFunc(items, func(x, y gjson.Result) int {
-		a, b := x.Get(path), y.Get(path)
-		c := strings.Compare(a.String(), b.String())
-		if a.Type == gjson.Number && b.Type == gjson.Number {
-			c = cmp.Compare(a.Num, b.Num)
-		}
-		if desc {
-			return -c
-		}
-		return c
-	})
+}
+
+// afterUnlisted puts a marker that the filters leave out of the list where it
+// would be: Nova takes any flavor for a marker. One that nobody has stays out.
+func (a *api) afterUnlisted(ctx context.Context, by identity.Caller, r *gateway.Request, items []gjson.Result, marker string, order inOrder) ([]gjson.Result, error) {
+	if marker == "" || order.path == "" || slices.ContainsFunc(items, func(x gjson.Result) bool { return x.Get("id").String() == marker }) {
+		return items, nil
+	}
+	answers, err := a.askAll(ctx, by, question{Method: http.MethodGet, Path: "/flavors/" + url.PathEscape(marker), Version: versionOf(r), Op: "show flavor"})
+	if err != nil || len(succeeded(answers)) == 0 {
+		return items, err
+	}
+	unlisted := gjson.GetBytes(succeeded(answers)[0].Body, "flavor")
+	at, _ := slices.BinarySearchFunc(items, unlisted, order.compare)
+	return slices.Insert(items, at, unlisted), nil
 }
 
 // pageOf is the page after the marker. more tells that the limit ended it.

@@ -36,7 +36,7 @@ func (a *api) keypairs(ctx context.Context, by identity.Caller, r *gateway.Reque
 	}
 	answers, err := a.collect(ctx, by, q, "keypairs", "keypair.name")
 	if err != nil {
-		return nil, err
+		return nil, regional(err)
 	}
 	l, err := a.lag(ctx, store.KindKeypair)
 	if err != nil {
@@ -49,7 +49,7 @@ func (a *api) keypairs(ctx context.Context, by identity.Caller, r *gateway.Reque
 	sortItems(items, "keypair.name", false)
 	items, more, err := pageOf(items, "keypair.name", marker, limit)
 	if err != nil {
-		return nil, err
+		return nil, fault.New(fault.Invalid, "", "Marker %s could not be found.", marker)
 	}
 	list := make([]json.RawMessage, 0, len(items))
 	for _, item := range items {
@@ -124,7 +124,8 @@ func (a *api) deleteKeypair(ctx context.Context, by identity.Caller, r *gateway.
 	q.Op = "delete key pair"
 	owner := ownerOf(by, q.Version, q.Query.Get("user_id"))
 	if owner != by.UserID && !by.IsAdmin() {
-		return a.anyPod(ctx, by, r) // for the pods' policy to refuse
+		reply, err := a.anyPod(ctx, by, r) // for the pods' policy to refuse
+		return reply, regional(err)
 	}
 	return a.change(ctx, by, r, change{kind: store.KindKeypair, id: plan.KeypairID(owner, r.Param("id")), act: store.ActDelete, question: q})
 }

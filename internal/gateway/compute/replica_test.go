@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/tricircle/tricircle/internal/pod/podtest"
 	"github.com/tricircle/tricircle/internal/pod/podtest/nova"
 	"github.com/tricircle/tricircle/internal/reconcile/plan"
@@ -315,4 +317,42 @@ func TestKeypairOfAnotherUser(t *testing.T) {
 		admin.do("DELETE", "/os-keypairs/"+name+"?user_id="+user, nil).want(t, 204)
 	}
 	w.clean(t)
+}
+
+// TestFlavorLists: filters, order and pages over what several pods have, and the
+// first pod's content where they differ.
+func TestFlavorLists(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, podtest.Options{})
+	admin := w.as("admin")
+	for i, p := range w.cloud.Pods() {
+		p.AddFlavor(nova.Flavor{ID: "same", Name: "same", RAM: 1000 + i, VCPUs: 1, Disk: 5})
+	}
+	w.cloud.Pod("pod2").AddFlavor(nova.Flavor{ID: "hidden", Name: "hidden", RAM: 700, VCPUs: 1, Disk: 5, Private: true})
+	for query, want := range map[string]string{
+		"minRam=500": `["2","same"]`, "minDisk=5": `["same"]`, "is_public=None&minRam=500": `["2","hidden","same"]`, "is_public=False": `["hidden"]`,
+		"sort_key=memory_mb&sort_dir=desc&limit=2": `["same","2"]`, "sort_key=memory_mb&marker=2": `["same"]`,
+		// Nova takes a flavor that is not in the list for a marker too.
+		"marker=hidden": `["same"]`, "sort_key=memory_mb&sort_dir=desc&marker=hidden": `["2","1"]`,
+	} {
+		if got := admin.do("GET", "/flavors?"+query, nil).want(t, 200).get("flavors.#.id").Raw; got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	detail := admin.do("GET", "/flavors/detail", nil).want(t, 200)
+	if got := detail.get(`flavors.#(id=="same").ram`).Int(); got != 1000 {
+		t.Errorf("where pods differ the list shows %d, want the first pod's 1000", got)
+	}
+	if got := admin.do("GET", "/flavors/same", nil).want(t, 200).get("flavor.ram").Int(); got != 1000 {
+		t.Errorf("where pods differ it is shown with %d, want the first pod's 1000", got)
+	}
+	if got := admin.do("GET", "/flavors?minRam=x", nil); got.status != 400 || got.message() != "Invalid minRam filter [x]" {
+		t.Errorf("bad filter: %d %s", got.status, got.body)
+	}
+	for version, want := range map[string][3]bool{"2.54": {}, "2.55": {true, false, false}, "2.61": {true, true, false}, "2.75": {true, true, true}} {
+		got := admin.at(version).do("GET", "/flavors/detail", nil).want(t, 200).get("flavors.0")
+		if has := [3]bool{got.Get("description").Exists(), got.Get("extra_specs").Exists(), got.Get("swap").Type == gjson.Number}; has != want {
+			t.Errorf("%s: description, extra specs, swap as a number: %v, want %v", version, has, want)
+		}
+	}
 }

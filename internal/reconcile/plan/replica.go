@@ -38,6 +38,8 @@ type Difference struct {
 	// Fields that differ, each with the value in every pod that has the thing; for
 	// Renamed the ID.
 	Fields []FieldDifference `json:"fields,omitempty"`
+	// Waiting says in which pods a job is about to put it right, and why it has not.
+	Waiting map[string]string `json:"waiting,omitempty"`
 }
 
 // FieldDifference is one field that differs, by pod. A field that a pod does not have is absent.
@@ -50,8 +52,8 @@ type FieldDifference struct {
 func (d Difference) Drift() bool { return d.Problem != Only }
 
 // Compare finds what is not the same in the pods: things by pod, for those that
-// answered. made tells which IDs the region itself has made for all pods.
-func Compare(pods map[string][]Replica, made func(id string) bool) []Difference {
+// answered. made are those that the region itself wants in all pods, by ID.
+func Compare(pods map[string][]Replica, made map[string]Replica) []Difference {
 	names := slices.Sorted(maps.Keys(pods))
 	byID := map[string]map[string]Replica{}
 	for pod, things := range pods {
@@ -64,7 +66,13 @@ func Compare(pods map[string][]Replica, made func(id string) bool) []Difference 
 	}
 	var out []Difference
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
-		out = append(out, compareOne(names, byID[id], made(id))...)
+		_, everywhere := made[id]
+		out = append(out, compareOne(names, byID[id], everywhere)...)
+	}
+	for id, t := range made {
+		if byID[id] == nil && len(names) > 0 {
+			out = append(out, Difference{Kind: t.Kind, ID: t.ID, Name: t.Name, Owner: t.Owner, Problem: Missing, Pods: names})
+		}
 	}
 	out = append(out, renamed(byID)...)
 	slices.SortStableFunc(out, func(a, b Difference) int {

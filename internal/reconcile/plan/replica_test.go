@@ -119,7 +119,7 @@ func TestCompare(t *testing.T) {
 	got := Compare(map[string][]Replica{
 		"pod1": {thing("1", "a", "1"), thing("2", "b", "2"), thing("3", "c", "1"), thing("5", "e", "1"), thing("6", "f", "1")},
 		"pod2": {thing("1", "a", "1"), thing("2", "b", "4"), thing("4", "c", "1"), extra},
-	}, func(id string) bool { return id == "6" })
+	}, map[string]Replica{"6": thing("6", "f", "1"), "7": thing("7", "g", "1")})
 	want := []Difference{
 		{Kind: "flavor", ID: "2", Name: "b", Problem: Different, Pods: []string{"pod1", "pod2"},
 			Fields: []FieldDifference{{"vcpus", map[string]string{"pod1": "2", "pod2": "4"}}}},
@@ -130,6 +130,7 @@ func TestCompare(t *testing.T) {
 		{Kind: "flavor", ID: "5", Name: "e", Problem: Different, Pods: []string{"pod1", "pod2"},
 			Fields: []FieldDifference{{"extra_specs.x", map[string]string{"pod2": "1"}}}},
 		{Kind: "flavor", ID: "6", Name: "f", Problem: Missing, Pods: []string{"pod2"}},
+		{Kind: "flavor", ID: "7", Name: "g", Problem: Missing, Pods: []string{"pod1", "pod2"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Compare (-want +got):\n%s", diff)

@@ -1,0 +1,150 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/reconcile"
+	"github.com/tricircle/tricircle/internal/reconcile/plan"
+	"github.com/tricircle/tricircle/internal/store"
+)
+
+// Replicas knows the things that are the same in every pod. Package reconcile
+// implements it.
+type Replicas interface {
+	ReplicasIn(ctx context.Context, kind, pod string) ([]plan.Replica, error)
+	Wanted(ctx context.Context, kind string) (map[string]plan.Replica, error)
+	Repair(ctx context.Context, o reconcile.Repair) (reconcile.Repaired, error)
+}
+
+// DriftReport says what is not the same in every pod.
+type DriftReport struct {
+	Differences []plan.Difference `json:"differences"`
+	Away        []AwayPod         `json:"away"` // pods that were not looked at
+}
+
+// AwayPod is a pod that did not answer.
+type AwayPod struct {
+	Pod    string `json:"pod"`
+	Reason string `json:"reason"`
+}
+
+// Drift says whether somebody has to do something.
+func (r DriftReport) Drift() bool { return slices.ContainsFunc(r.Differences, plan.Difference.Drift) }
+
+// Drift compares the pods, live. An empty kind means all; a pod limits the report
+// to what concerns it.
+func (a *Admin) Drift(ctx context.Context, kind, pod string) (DriftReport, error) {
+	report := DriftReport{Differences: []plan.Difference{}, Away: []AwayPod{}}
+	if pod != "" {
+		if _, err := a.Fleet.Pod(ctx, pod); err != nil {
+			return report, err
+		}
+	}
+	kinds := reconcile.ReplicaKinds()
+	if kind != "" {
+		if !slices.Contains(kinds, kind) {
+			return report, fault.New(fault.Invalid, "", "kind must be one of %v, not %q", kinds, kind)
+		}
+		kinds = []string{kind}
+	}
+	for _, k := range kinds {
+		if err := a.driftOf(ctx, k, &report); err != nil {
+			return report, err
+		}
+	}
+	if pod != "" {
+		report.Differences = slices.DeleteFunc(report.Differences, func(d plan.Difference) bool { return !slices.Contains(d.Pods, pod) })
+	}
+	return report, nil
+}
+
+func (a *Admin) driftOf(ctx context.Context, kind string, report *DriftReport) error {
+	wanted, err := a.Replicas.Wanted(ctx, kind)
+	if err != nil {
+		return err
+	}
+	pods, err := a.Fleet.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	found := make([][]plan.Replica, len(pods))
+	errs := make([]error, len(pods))
+	var wg sync.WaitGroup
+	for i, p := range pods {
+		wg.Go(func() { found[i], errs[i] = a.Replicas.ReplicasIn(ctx, kind, p.Name) })
+	}
+	wg.Wait()
+	byPod := map[string][]plan.Replica{}
+	for i, p := range pods {
+		if errs[i] == nil {
+			byPod[p.Name] = found[i]
+			continue
+		}
+		if !slices.ContainsFunc(report.Away, func(w AwayPod) bool { return w.Pod == p.Name }) {
+			report.Away = append(report.Away, AwayPod{p.Name, errs[i].Error()})
+		}
+	}
+	differences := plan.Compare(byPod, wanted)
+	if err := a.explainWaiting(ctx, kind, differences); err != nil {
+		return err
+	}
+	report.Differences = append(report.Differences, differences...)
+	return nil
+}
+
+// explainWaiting adds where jobs are about to put things right.
+func (a *Admin) explainWaiting(ctx context.Context, kind string, differences []plan.Difference) error {
+	pending, err := a.Store.ListMappings(ctx, store.MappingQuery{Kind: kind, Pending: true})
+	if err != nil {
+		return err
+	}
+	for i := range differences {
+		for _, m := range pending {
+			if m.ID != differences[i].ID {
+				continue
+			}
+			if differences[i].Waiting == nil {
+				differences[i].Waiting = map[string]string{}
+			}
+			differences[i].Waiting[m.Pod] = m.Reason
+		}
+	}
+	return nil
+}
+
+func (a *Admin) showDrift(ctx context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	q := r.URL.Query()
+	report, err := a.Drift(ctx, q.Get("kind"), q.Get("pod"))
+	return wrapped("drift", report, err)
+}
+
+func (a *Admin) repairDrift(ctx context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	var in struct{ Repair reconcile.Repair }
+	if err := r.JSON(&in); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{in.Repair.Like, in.Repair.Pod} {
+		if name == "" {
+			continue
+		}
+		if _, err := a.Fleet.Pod(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	done, err := a.Replicas.Repair(ctx, in.Repair)
+	return wrapped("repair", done, err)
+}
+
+// driftRoutes are the routes of this file.
+func (a *Admin) driftRoutes(route func(method, pattern, note string, h gateway.Handler) gateway.Route) []gateway.Route {
+	return []gateway.Route{
+		route(http.MethodGet, "/drift", "what is not the same in every pod", a.showDrift),
+		route(http.MethodPost, "/drift/repair", "make it the same", a.repairDrift),
+	}
+}

@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tricircle/tricircle/internal/reconcile"
+	"github.com/tricircle/tricircle/internal/reconcile/plan"
+)
+
+const driftHelp = `Show which flavors and key pairs are not the same in every pod, by asking all pods now.
+
+Problems are:
+  missing    the region made it, and a pod has none
+  different  the same ID (of a key pair: user and name) with other content
+  other id   the same name with another ID; the region shows both
+  only in    made in some pods by their operators. This is no drift: servers that use
+             it go to those pods
+
+A change that a pod is yet to get, because it was away, shows as well, with what its job
+waits for. Nothing else is put right by itself: see "tricircle drift repair". Key pairs
+are looked at for users who have something in the region.
+
+The exit code is 1 if there is drift. Pods that do not answer are named on stderr.`
+
+func driftCommand(s *session) *cobra.Command {
+	var kind, pod string
+	cmd := &cobra.Command{
+		Use: "drift", Short: "What is not the same in every pod", Args: noArgs, Long: driftHelp,
+		Example: `  tricircle drift
+  tricircle drift --kind flavor --pod pod2
+  tricircle drift -f json
+  tricircle drift repair flavor m1.small --like pod1 --dry-run`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			report, err := c.Drift(cmd.Context(), kind, pod)
+			if err != nil {
+				return err
+			}
+			if err := s.print(report, driftGrid(report.Differences)); err != nil {
+				return err
+			}
+			for _, away := range report.Away {
+				fmt.Fprintf(s.stderr, "not looked at: %s\n", away.Reason)
+			}
+			if report.Drift() {
+				return errFindings
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&kind, "kind", "", "only this kind: "+strings.Join(reconcile.ReplicaKinds(), ", "))
+	cmd.Flags().StringVar(&pod, "pod", "", "only what concerns this pod")
+	register(cmd, "kind", cobra.FixedCompletions(reconcile.ReplicaKinds(), cobra.ShellCompDirectiveNoFileComp))
+	completePods(s, cmd, "pod")
+	cmd.AddCommand(driftRepair(s))
+	return cmd
+}
+
+func completePods(s *session, cmd *cobra.Command, flags ...string) {
+	for _, flag := range flags {
+		register(cmd, flag, func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return s.podNames(cmd)
+		})
+	}
+}
+
+func driftGrid(all []plan.Difference) grid {
+	g := grid{header: []string{"Kind", "Name", "ID", "Problem", "Pods", "Difference"}}
+	for _, d := range all {
+		for _, text := range differenceTexts(d) {
+			g.rows = append(g.rows, []string{d.Kind, d.Name, d.ID, string(d.Problem), strings.Join(d.Pods, ", "), text})
+		}
+	}
+	return g
+}
+
+// differenceTexts is a line per field: "vcpus: 2 in pod1, 4 in pod2".
+func differenceTexts(d plan.Difference) []string {
+	var lines []string
+	for _, f := range d.Fields {
+		var values []string
+		for _, pod := range d.Pods {
+			value, ok := f.Values[pod]
+			switch {
+			case !ok:
+				value = "none"
+			case value == "":
+				value = `""`
+			}
+			values = append(values, value+" in "+pod)
+		}
+		lines = append(lines, f.Field+": "+strings.Join(values, ", "))
+	}
+	for _, pod := range slices.Sorted(maps.Keys(d.Waiting)) {
+		text := "a job is about to put it right in " + pod
+		if reason := d.Waiting[pod]; reason != "" {
+			text += ": " + reason
+		}
+		lines = append(lines, text)
+	}
+	if len(lines) == 0 {
+		return []string{""}
+	}
+	return lines
+}
+
+const repairHelp = `Make a flavor or key pair the same in every pod.
+
+--like names the pod that has it right; without it, it becomes what the region has on
+record, which is what was last asked for through the region. Pods that have none get it,
+unless --pod limits the repair to one pod.
+
+Description, extra specs and access of a flavor are changed in place. All else of a
+flavor, and a key pair, cannot be changed: it is deleted and made anew with the same ID,
+which --replace must allow, and so must it be where another flavor has the name.
+Servers that exist keep what they were made with.
+
+A pod that is away is left out: repair it again once it is back.`
+
+func driftRepair(s *session) *cobra.Command {
+	o := reconcile.Repair{}
+	cmd := &cobra.Command{
+		Use: "repair KIND NAME", Short: "Make a thing the same in every pod", Long: repairHelp,
+		Example: `  tricircle drift repair flavor m1.small --like pod1 --dry-run
+  tricircle drift repair flavor m1.small --like pod1 --replace
+  tricircle drift repair keypair deploy --user 7d0c1b3cd3de4f1f8b0f4d2f1f3a5c11 --like pod2`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usageError{fmt.Errorf("%s needs a kind and a name or ID", cmd.CommandPath())}
+			}
+			if !slices.Contains(reconcile.ReplicaKinds(), args[0]) {
+				return usageError{fmt.Errorf("%q is not one of %s", args[0], strings.Join(reconcile.ReplicaKinds(), ", "))}
+			}
+			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return reconcile.ReplicaKinds(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Kind, o.Name = args[0], args[1]
+			c, err := s.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			done, err := c.RepairDrift(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			g := grid{header: []string{"Pod", "State", "Actions", "Reason"}}
+			for _, step := range done.Steps {
+				g.rows = append(g.rows, []string{step.Pod, step.State, strings.Join(step.Actions, "\n"), step.Reason})
+			}
+			return s.print(done, g)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Like, "like", "", "the pod that has it right; default: the region's record")
+	f.StringVar(&o.Pod, "pod", "", "repair only this pod")
+	f.StringVar(&o.User, "user", "", "whose key pair it is: the user's ID")
+	f.BoolVar(&o.DryRun, "dry-run", false, "only say what would be done")
+	f.BoolVar(&o.Replace, "replace", false, "allow to delete and make anew what cannot be changed")
+	completePods(s, cmd, "like", "pod")
+	return cmd
+}
