@@ -164,6 +164,9 @@ func readInterface(r *gateway.Request) (w interfaceWish, address netip.Addr, err
 		if err := r.JSON(&body); err != nil {
 			return w, address, err
 		}
+		if err := checkInterface(r); err != nil {
+			return w, address, err
+		}
 	}
 	w = body.Attachment
 	if len(w.FixedIPs) > 0 {
@@ -184,6 +187,24 @@ func readInterface(r *gateway.Request) (w interfaceWish, address netip.Addr, err
 		err = fault.New(fault.Invalid, "", "Must input network_id when request IP address")
 	}
 	return w, address, err
+}
+
+// checkInterface refuses fields that Nova does not know: what they ask for would
+// not be done.
+func checkInterface(r *gateway.Request) error {
+	body, err := r.Bytes()
+	if err != nil {
+		return err
+	}
+	known := []string{"net_id", "port_id", "fixed_ips"}
+	if versionOf(r).AtLeast(2, 49) {
+		known = append(known, "tag")
+	}
+	wish := gjson.GetBytes(body, "interfaceAttachment")
+	if !wish.Exists() {
+		return nil
+	}
+	return checkObject("interfaceAttachment", wish, nil, known...)
 }
 
 // attach is "POST /servers/{id}/os-interface". The caller must see the server

@@ -147,7 +147,7 @@ func serverSort(query url.Values, v gateway.Microversion) ([]dispatch.Key, error
 	}
 	for _, d := range dirs {
 		if d != "asc" && d != "desc" {
-			return nil, fault.New(fault.Invalid, "", "Unknown sort direction, must be one of: asc, desc")
+			return nil, fault.New(fault.Invalid, "", "Invalid input received: Unknown sort direction, must be 'desc' or 'asc'")
 		}
 	}
 	if len(dirs) == 0 {

@@ -14,13 +14,16 @@ func (c *creation) readNetworks() error {
 	raw, ok := c.server["networks"]
 	if !ok {
 		if c.atVersion.AtLeast(2, 37) {
-			return fault.New(fault.Invalid, "", "Invalid input for field/attribute server. Value: %s. 'networks' is a required property", c.document["server"])
+			return c.lacks("networks")
 		}
 		return nil
 	}
 	var word string
 	if json.Unmarshal(raw, &word) == nil {
-		if !c.atVersion.AtLeast(2, 37) || word != "auto" && word != "none" {
+		if !c.atVersion.AtLeast(2, 37) {
+			return wrongType("networks", raw, "array")
+		}
+		if word != "auto" && word != "none" {
 			return wrongValue("networks", raw, "is not valid under any of the given schemas")
 		}
 		c.Networks.Mode = word

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"github.com/tidwall/gjson"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
@@ -102,13 +103,17 @@ func parseCreation(body []byte, v gateway.Microversion) (*creation, error) {
 	return c, nil
 }
 
+// lacks is the error for a server without a field that it must have.
+func (c *creation) lacks(field string) error {
+	return misfit("server", gjson.ParseBytes(c.document["server"]), "'"+field+"' is a required property")
+}
+
 func wrongType(field string, value json.RawMessage, want string) error {
-	return fault.New(fault.Invalid, "", "Invalid input for field/attribute %s. Value: %s. %s is not of type '%s'",
-		field, value, value, want)
+	return unfit(field, gjson.ParseBytes(value), "is not of type '"+want+"'")
 }
 
 func wrongValue(field string, value json.RawMessage, reason string) error {
-	return fault.New(fault.Invalid, "", "Invalid input for field/attribute %s. Value: %s. %s %s", field, value, value, reason)
+	return unfit(field, gjson.ParseBytes(value), reason)
 }
 
 // text reads a string field of the server. An absent or null field is empty.
@@ -128,7 +133,7 @@ func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
 
 func (c *creation) readName() (err error) {
 	if _, ok := c.server["name"]; !ok {
-		return fault.New(fault.Invalid, "", "Invalid input for field/attribute server. Value: %s. 'name' is a required property", c.document["server"])
+		return c.lacks("name")
 	}
 	c.Name, err = c.text("name")
 	if err == nil && utf8.RuneCountInString(c.Name) > 255 {
@@ -140,7 +145,7 @@ func (c *creation) readName() (err error) {
 func (c *creation) readFlavor() error {
 	raw, ok := c.server["flavorRef"]
 	if !ok {
-		return fault.New(fault.Invalid, "", "Invalid input for field/attribute server. Value: %s. 'flavorRef' is a required property", c.document["server"])
+		return c.lacks("flavorRef")
 	}
 	var ref string
 	if json.Unmarshal(raw, &ref) != nil {
