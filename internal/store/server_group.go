@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -117,6 +118,17 @@ func (s *Store) ListServerGroups(ctx context.Context, project string) (all []Ser
 	})
 	return all, err
 }
+
+// GroupOf is the group that the server was created in through us; empty: none.
+func (s *Store) GroupOf(ctx context.Context, server string) (string, error) {
+	group, err := find(ctx, s.reader(), errNoGroup, scanString, `SELECT group_id FROM server_group_members WHERE server_id = ?`, server)
+	if errors.Is(err, errNoGroup) {
+		return "", nil
+	}
+	return group, err
+}
+
+var errNoGroup = errors.New("in no group")
 
 func addMembers(ctx context.Context, tx *Tx, groups []ServerGroup) error {
 	names, where := ids(groups, func(g *ServerGroup) string { return g.ID })

@@ -24,7 +24,7 @@ func (a *api) show(ctx context.Context, by identity.Caller, r *gateway.Request) 
 		return nil, err
 	}
 	reply, err := a.rewritten(ctx, by, r, podName, func(v view, body []byte) []byte {
-		a.learnRoom(podName, body)
+		a.learnRoom(ctx, podName, body)
 		return serverReply(v, body)
 	})
 	if err == nil && reply.Status == http.StatusNotFound {

@@ -485,3 +485,108 @@ func TestServerGroupReplyLost(t *testing.T) {
 	demo.remove(t, server)
 	w.clean(t)
 }
+
+// TestServerGroupMovesOn: a first member that its pod refuses takes the group to
+// the next pod. One that the others keep where they are is refused as the pod says.
+func TestServerGroupMovesOn(t *testing.T) {
+	t.Parallel()
+	w, demo, n, first, second := oneZone(t)
+	w.settled(t)
+	before := first.Inventory()
+	first.SetQuota(1)
+	moved, stays := demo.serverGroup("affinity"), demo.serverGroup("affinity")
+	made := demo.do("POST", "/servers", hinted(moved, on(m{"uuid": n.ID}))).want(t, 202)
+	if got := made.header.Get("X-Tricircle-Pod"); got != second.Name || len(w.podServerGroups(first.Name)) > 0 && w.idle(t) {
+		t.Errorf("the server went to %s, groups in %s: %v", got, first.Name, w.podServerGroups(first.Name))
+	}
+	eventually(t, "the group has left", func() bool { return len(w.podServerGroups(first.Name)) == 0 })
+	if got := demo.do("GET", "/os-server-groups/"+moved, nil).want(t, 200).members(); len(got) != 1 {
+		t.Errorf("members = %v", got)
+	}
+	w.unchanged(t, first, before)
+
+	first.SetQuota(2)
+	w.fleet.Changed()
+	member := demo.do("POST", "/servers", func() m {
+		body := hinted(stays, on(m{"uuid": n.ID}))
+		body["server"].(m)["availability_zone"] = "az1"
+		return body
+	}()).want(t, 202)
+	full := first
+	if member.header.Get("X-Tricircle-Pod") == second.Name { // it remembers the refusal
+		full = second
+	}
+	full.SetQuota(2)
+	got := demo.do("POST", "/servers", hinted(stays, on(m{"uuid": n.ID}, m{"uuid": n.ID})))
+	if got.status != 403 || !strings.Contains(got.message(), full.Name+": Quota exceeded for instances") {
+		t.Errorf("%d %s, want 403 of %s", got.status, got.body, full.Name)
+	}
+	batch := demo.do("POST", "/servers", hinted(stays, m{"min_count": 3}))
+	if batch.status != 403 || !strings.Contains(batch.message(), full.Name+": Quota exceeded for instances") {
+		t.Errorf("several: %d %s, want 403 of %s", batch.status, batch.body, full.Name)
+	}
+	demo.removeAll(t)
+}
+
+// settled waits until no creation and no job is left.
+func (w *world) settled(t *testing.T) {
+	t.Helper()
+	eventually(t, "no work is left", func() bool { return w.idle(t) })
+}
+
+// TestServerGroupAndSpread: the region's own hint and a group contradict each other.
+func TestServerGroupAndSpread(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, podtest.Options{})
+	demo := w.as("demo")
+	body := hinted(demo.serverGroup("anti-affinity"), m{"min_count": 2})
+	body["os:scheduler_hints"].(m)["tricircle:spread"] = "pods"
+	if got := demo.do("POST", "/servers", body); got.status != 400 || !strings.Contains(got.message(), "exclude each other") {
+		t.Errorf("%d %s, want 400", got.status, got.body)
+	}
+	w.clean(t)
+}
+
+// TestNoHostForAMember: that a group left a server no host says nothing about the
+// room in its pod.
+func TestNoHostForAMember(t *testing.T) {
+	t.Parallel()
+	_, demo, _, first, _ := oneZone(t)
+	group := demo.serverGroup("anti-affinity")
+	first.SetCapacity(1) // the fake does not place by policy: this looks the same
+	member := demo.join(group, nil)
+	first.SetCapacity(-1)
+	for _, version := range []string{"2.93", "2.1"} {
+		if got := demo.at(version).do("GET", "/servers/"+member, nil).want(t, 200); got.get("server.status").Str != "ERROR" {
+			t.Fatalf("%s: %s", version, got.body)
+		}
+	}
+	made := demo.do("POST", "/servers", server(nil)).want(t, 202)
+	if got := made.header.Get("X-Tricircle-Pod"); got != first.Name {
+		t.Errorf("the next server went to %s, want %s", got, first.Name)
+	}
+	demo.removeAll(t)
+}
+
+// TestManyServerGroups reads lists that are longer than a pod's page.
+func TestManyServerGroups(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, podtest.Options{})
+	w.cloud.Pod("pod1").Compute.SetGroupQuota(2000, 10)
+	past, demo := w.in("pod1", "demo"), w.as("demo")
+	for range 1010 {
+		past.serverGroup("affinity")
+	}
+	ours := demo.serverGroup("affinity")
+	id := demo.join(ours, m{"availability_zone": "az1"}) // behind the first page of the pod
+	count := func(query string) int64 {
+		return demo.do("GET", "/os-server-groups"+query, nil).want(t, 200).get("server_groups.#").Int()
+	}
+	if n, rest := count(""), count("?offset=1000"); n != 1000 || rest != 11 {
+		t.Errorf("%d groups, then %d, want 1000 and 11", n, rest)
+	}
+	if got := demo.do("GET", "/os-server-groups?limit=1", nil).get("server_groups.0.members.0").Str; got != id {
+		t.Errorf("member = %s, want %s", got, id)
+	}
+	demo.remove(t, id)
+}

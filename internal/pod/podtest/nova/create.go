@@ -135,7 +135,7 @@ func (s *Server) askedServerGroup(r *rest.Request, a *asked, id string) error {
 	if a.group = s.serverGroup(r.Caller, id); a.group == nil {
 		return badRequest("Instance group %s could not be found.", id)
 	}
-	if len(s.members(a.group, r.Caller.UserID))+a.max > memberQuota {
+	if most := s.limitsOf(r.Caller.ProjectID)["server_group_members"]; most >= 0 && len(s.members(a.group, r.Caller.UserID))+a.max > most {
 		return fail(http.StatusForbidden, "Quota exceeded, too many servers in group")
 	}
 	return nil

@@ -18,11 +18,13 @@ type serverGroup struct {
 	rules                           any
 }
 
-// The quotas that Nova begins with.
-const (
-	groupQuota  = 10 // groups of a project
-	memberQuota = 10 // servers that a user has in a group
-)
+// SetGroupQuota limits how many groups each project has by default, and how many
+// servers each user has in one. Mu must not be held.
+func (s *Server) SetGroupQuota(groups, members int) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	s.defaults["server_groups"], s.defaults["server_group_members"] = groups, members
+}
 
 // serverGroup is as absent to other projects as none.
 func (s *Server) serverGroup(c rest.Caller, id string) *serverGroup {
@@ -124,7 +126,7 @@ func (s *Server) createGroup(r *rest.Request) (*rest.Reply, error) {
 	} else if policy != "anti-affinity" {
 		return nil, badRequest("Only anti-affinity policy supports rules.")
 	}
-	if s.groupsOf(r.Caller.ProjectID) >= groupQuota {
+	if most := s.limitsOf(r.Caller.ProjectID)["server_groups"]; most >= 0 && s.groupsOf(r.Caller.ProjectID) >= most {
 		return nil, fail(http.StatusForbidden, "Quota exceeded, too many server groups.")
 	}
 	g := &serverGroup{id: uuid.NewString(), name: rest.Str(in, "name"), policy: policy, project: r.Caller.ProjectID, user: r.Caller.UserID, rules: rules}
