@@ -23,7 +23,7 @@ import (
 // firstMember makes a group whose first server is being created in pod1.
 func (w *world) firstMember() (store.Target, store.Intent) {
 	w.t.Helper()
-	g, err := w.store.CreateServerGroup(w.t.Context(), store.ServerGroup{ProjectID: w.project, UserID: "u", Name: "g", Policy: "soft-affinity"}, -1)
+	g, err := w.store.CreateServerGroup(w.t.Context(), store.ServerGroup{ProjectID: w.project, UserID: "u", Name: "g", Policy: "soft-affinity"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

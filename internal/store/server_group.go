@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/quota"
 )
 
 // GroupElsewhere is the code of the conflict when a server is to be created in
@@ -44,9 +45,14 @@ func scanServerGroup(row scanner) (g ServerGroup, err error) {
 }
 
 // CreateServerGroup makes the group, in no pod yet. fault.OverQuota when the
-// project has limit groups already; negative is without limit.
-func (s *Store) CreateServerGroup(ctx context.Context, g ServerGroup, limit int) (ServerGroup, error) {
+// project, or the user within it, has as many as there may be.
+func (s *Store) CreateServerGroup(ctx context.Context, g ServerGroup) (ServerGroup, error) {
 	err := s.write(ctx, func(tx *Tx) error {
+		for _, user := range []string{"", g.UserID} {
+			if err := admitGroupTx(ctx, tx, g.ProjectID, user); err != nil {
+				return err
+			}
+		}
 		if g.ID == "" {
 			g.ID = uuid.NewString()
 		}
@@ -55,27 +61,32 @@ func (s *Store) CreateServerGroup(ctx context.Context, g ServerGroup, limit int)
 			INSERT INTO server_groups (`+serverGroupColumns+`)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			g.ID, g.ProjectID, g.UserID, g.Name, g.Policy, g.MaxPerHost, g.Pod, g.CreatedAt)
-		if err != nil || limit < 0 {
-			return err
-		}
-		// Counted after the insertion, as Nova does: of two at once that do not see
-		// each other one too many may pass, never fewer than allowed.
-		n, err := countServerGroups(ctx, tx, g.ProjectID)
-		if err == nil && n > limit {
-			err = fault.New(fault.OverQuota, "", "Quota exceeded, too many server groups.")
-		}
 		return err
 	})
 	return g, err
 }
 
-// CountServerGroups is how many groups the project has.
-func (s *Store) CountServerGroups(ctx context.Context, project string) (int, error) {
-	return countServerGroups(ctx, s.reader(), project)
+func admitGroupTx(ctx context.Context, tx *Tx, project, user string) error {
+	of := QuotaOf{Service: quota.Compute, ProjectID: project, UserID: user}
+	ok, _, err := admitOne(ctx, tx, of, "server_groups", func(ctx context.Context, tx *Tx) (int64, error) {
+		return countServerGroups(ctx, tx, project, user)
+	})
+	if err == nil && !ok {
+		err = fault.New(fault.OverQuota, "", "Quota exceeded, too many server groups.")
+	}
+	return err
 }
 
-func countServerGroups(ctx context.Context, tx *Tx, project string) (n int, err error) {
-	err = tx.QueryRow(ctx, `SELECT count(*) FROM server_groups WHERE project_id = ?`, project).Scan(&n)
+// CountServerGroups is how many groups the project has, or with a user how many
+// of them are his.
+func (s *Store) CountServerGroups(ctx context.Context, project, user string) (int64, error) {
+	return countServerGroups(ctx, s.reader(), project, user)
+}
+
+func countServerGroups(ctx context.Context, tx *Tx, project, user string) (n int64, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT count(*) FROM server_groups
+		WHERE project_id = ? AND (? = '' OR user_id = ?)`, project, user, user).Scan(&n)
 	return n, unreachable(err)
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -15,7 +16,7 @@ import (
 
 func addServerGroup(t *testing.T, s *store.Store, name string) store.ServerGroup {
 	t.Helper()
-	g, err := s.CreateServerGroup(t.Context(), store.ServerGroup{ProjectID: "p", UserID: "u", Name: name, Policy: "anti-affinity", MaxPerHost: 2}, -1)
+	g, err := s.CreateServerGroup(t.Context(), store.ServerGroup{ProjectID: "p", UserID: "u", Name: name, Policy: "anti-affinity", MaxPerHost: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +37,9 @@ func TestServerGroups(t *testing.T) {
 	now := newClock()
 	storetest.EachAt(t, now.Now, func(t *testing.T, s *store.Store) {
 		a, b := addServerGroup(t, s, "a"), addServerGroup(t, s, "b")
-		other, err := s.CreateServerGroup(t.Context(), store.ServerGroup{ProjectID: "q", UserID: "v", Name: "c", Policy: "affinity"}, 1)
+		other, err := s.CreateServerGroup(t.Context(), store.ServerGroup{ProjectID: "q", UserID: "v", Name: "c", Policy: "affinity"})
 		if err != nil {
 			t.Fatal(err)
-		}
-		if _, err := s.CreateServerGroup(t.Context(), store.ServerGroup{ProjectID: "q", Name: "d", Policy: "affinity"}, 1); !fault.Is(err, fault.OverQuota) {
-			t.Errorf("one group more than the limit: %v, want OverQuota", err)
 		}
 		want := []store.ServerGroup{a, b}
 		if a.ID > b.ID {
@@ -64,13 +62,37 @@ func TestServerGroups(t *testing.T) {
 				t.Errorf("a deleted group: %v, want NotFound", err)
 			}
 		}
-		if n, err := s.CountServerGroups(t.Context(), "p"); n != 2 || err != nil {
+		if n, err := s.CountServerGroups(t.Context(), "p", ""); n != 2 || err != nil {
 			t.Errorf("CountServerGroups = %d, %v; want 2", n, err)
 		}
 	})
 }
 
 func notFound(_ store.ServerGroup, err error) error { return err }
+
+// TestServerGroupQuota: of many at once as many are made as there may be, of the
+// project and of the user.
+func TestServerGroupQuota(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		setQuota(t, s, "", quota.Amounts{"server_groups": 7})
+		setQuota(t, s, "u", quota.Amounts{"server_groups": 5})
+		for _, user := range []string{"u", "v"} {
+			want := map[string]int{"u": 5, "v": 2}[user]
+			made, failed := inParallel(16, func(int) (store.ServerGroup, error) {
+				return s.CreateServerGroup(t.Context(), store.ServerGroup{ProjectID: "p", UserID: user, Name: "g", Policy: "affinity"})
+			})
+			for _, err := range failed {
+				if !fault.Is(err, fault.OverQuota) {
+					t.Errorf("%v, want OverQuota", err)
+				}
+			}
+			if n, err := s.CountServerGroups(t.Context(), "p", user); len(made) != want || n != int64(want) || err != nil {
+				t.Errorf("user %s has %d groups, %d were made (%v), want %d", user, n, len(made), err, want)
+			}
+		}
+	})
+}
 
 // TestServerGroupHasOnePod follows a group through its pods: the first member
 // decides, the last one frees it.
@@ -103,7 +125,7 @@ func TestServerGroupHasOnePod(t *testing.T) {
 			t.Errorf("jobs = %v, want one for %v", got, in1)
 		}
 		err := member(t, s, "i2", g.ID, "pod2")
-		if f, _ := err.(*fault.Error); f == nil || f.Code != store.GroupElsewhere {
+		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Code != store.GroupElsewhere {
 			t.Errorf("a second in another pod: %v, want %s", err, store.GroupElsewhere)
 		}
 		ok(s.Abandon(ctx, "i1"))
@@ -184,7 +206,7 @@ func TestServerGroupCrowd(t *testing.T) {
 				if err == nil && i%5 == 0 {
 					return "", s.Abandon(ctx, id)
 				}
-				if f, _ := err.(*fault.Error); f != nil && f.Code == store.GroupElsewhere {
+				if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == store.GroupElsewhere {
 					return "", nil
 				}
 				return pod, err

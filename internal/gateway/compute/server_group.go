@@ -33,32 +33,11 @@ func (a *api) createServerGroup(ctx context.Context, by identity.Caller, r *gate
 	if err != nil {
 		return nil, err
 	}
-	limit, err := a.serverGroupLimit(ctx, by)
-	if err != nil {
-		return nil, err
-	}
 	g.ProjectID, g.UserID = by.ProjectID, by.UserID
-	if g, err = a.Store.CreateServerGroup(ctx, g, limit); err != nil {
+	if g, err = a.Store.CreateServerGroup(ctx, g); err != nil {
 		return nil, err
 	}
 	return gateway.JSON(http.StatusOK, map[string]any{"server_group": groupView(g, nil, versionOf(r))}), nil
-}
-
-// serverGroupLimit is how many groups the project may have in all pods together;
-// a pod that is away adds nothing. Negative is without limit.
-func (a *api) serverGroupLimit(ctx context.Context, by identity.Caller) (int, error) {
-	answers, err := a.askAll(ctx, by, question{Method: http.MethodGet, Path: "/limits", Version: minVersion, Op: "show limits"})
-	if err != nil {
-		return 0, err
-	}
-	var sum numbers
-	for _, n := range succeeded(answers) {
-		sum.add(gjson.GetBytes(n.Body, "limits.absolute"))
-	}
-	if most, ok := sum.values["maxServerGroups"]; ok {
-		return int(most), nil
-	}
-	return -1, nil
 }
 
 // groupView is the group as Nova shows it in the version.

@@ -184,12 +184,12 @@ func TestServerGroupRefused(t *testing.T) {
 	}
 }
 
-// TestServerGroupQuota: the pods' quotas add up, whatever pod a group comes to.
+// TestServerGroupQuota: a project's groups are one number, whatever pods they are in.
 func TestServerGroupQuota(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, podtest.Options{})
 	demo := w.as("demo")
-	for range 20 {
+	for range 10 {
 		demo.serverGroup("affinity")
 	}
 	got := demo.do("POST", "/os-server-groups", m{"server_group": m{"name": "g", "policy": "affinity"}})
@@ -204,7 +204,7 @@ func TestServerGroupLists(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, podtest.Options{})
 	demo, alt, admin := w.as("demo"), w.as("alt"), w.as("admin")
-	past := w.in("pod2", "demo")
+	past := w.in("pod2")
 	foreign := past.serverGroup("affinity")
 	one := demo.serverGroup("affinity")
 	two := demo.serverGroup("anti-affinity")
@@ -243,7 +243,7 @@ func TestServerGroupLists(t *testing.T) {
 	if inPod != foreign {
 		t.Fatalf("pod2 lists %s", inPod)
 	}
-	ours := w.in("pod1", "demo").do("GET", "/os-server-groups", nil).get("server_groups.0.id").Str
+	ours := w.in("pod1").do("GET", "/os-server-groups", nil).get("server_groups.0.id").Str
 	for id, want := range map[string]int{one: 404, foreign: 404, ours: 404, uuid.NewString(): 404, "x": 404} {
 		for _, method := range []string{"GET", "DELETE"} {
 			if got := alt.do(method, "/os-server-groups/"+id, nil); got.status != want || got.message() != "Instance group "+id+" could not be found." {
@@ -261,9 +261,9 @@ func TestServerGroupLists(t *testing.T) {
 	w.clean(t)
 }
 
-// in is a client of one pod itself.
-func (w *world) in(podName, user string) *client {
-	c := *w.as(user)
+// in is demo's client of one pod itself.
+func (w *world) in(podName string) *client {
+	c := *w.as("demo")
 	past := *w.region
 	past.url = w.cloud.Pod(podName).URL(podtest.Compute)
 	c.region = &past
@@ -276,10 +276,10 @@ func TestHintGroup(t *testing.T) {
 	w := newWorld(t, podtest.Options{})
 	demo, alt := w.as("demo"), w.as("alt")
 	id := demo.serverGroup("affinity")
-	foreign := w.in("pod2", "demo").serverGroup("affinity")
+	foreign := w.in("pod2").serverGroup("affinity")
 	first := demo.join(id, m{"availability_zone": "az1"})
 	none := uuid.NewString()
-	inPod := w.in("pod1", "demo").do("GET", "/os-server-groups", nil).get("server_groups.0.id").Str
+	inPod := w.in("pod1").do("GET", "/os-server-groups", nil).get("server_groups.0.id").Str
 	for _, tt := range []struct {
 		name string
 		c    *client
@@ -452,7 +452,7 @@ func TestServerGroupDeletedInPod(t *testing.T) {
 	demo := w.as("demo")
 	id := demo.serverGroup("affinity")
 	server := demo.join(id, m{"availability_zone": "az1"})
-	past := w.in("pod1", "demo")
+	past := w.in("pod1")
 	past.do("DELETE", "/os-server-groups/"+past.do("GET", "/os-server-groups", nil).get("server_groups.0.id").Str, nil).want(t, 204)
 	if got := demo.do("GET", "/os-server-groups/"+id, nil).want(t, 200).members(); len(got) != 0 {
 		t.Errorf("members = %v", got)
@@ -573,7 +573,7 @@ func TestManyServerGroups(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, podtest.Options{})
 	w.cloud.Pod("pod1").Compute.SetGroupQuota(2000, 10)
-	past, demo := w.in("pod1", "demo"), w.as("demo")
+	past, demo := w.in("pod1"), w.as("demo")
 	for range 1010 {
 		past.serverGroup("affinity")
 	}
