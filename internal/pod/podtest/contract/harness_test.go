@@ -94,7 +94,7 @@ func runAll(t *testing.T, file, pod string, pause time.Duration) {
 		{"identity", identityChecks}, {"network", networkChecks}, {"subnet", subnetChecks}, {"port", portChecks}, {"dhcp", dhcpChecks},
 		{"security group", groupChecks}, {"network list", listChecks}, {"compute", computeChecks}, {"server", serverChecks},
 		{"server group", serverGroupChecks},
-		{"server list", serverListChecks}, {"release", releaseChecks}, {"flavor", flavorChecks}, {"image", imageChecks}, {"volume", volumeChecks},
+		{"server list", serverListChecks}, {"release", releaseChecks}, {"flavor", flavorChecks}, {"image", imageChecks}, {"volume", volumeChecks}, {"operate", operateChecks},
 		{"flavor changes", flavorChangeChecks}, {"key pair", keypairChecks},
 	} {
 		t.Run(group.name, func(t *testing.T) {

@@ -150,6 +150,8 @@ func (s *Server) resize(r *rest.Request, v *server, in rest.Doc) (*rest.Reply, e
 	}
 	v.flavor, v.oldFlavor = *f, v.flavor
 	v.status, v.vmState = "VERIFY_RESIZE", "resized"
+	m := s.migrated(v.id, v.host, "resize", s.Now())
+	m.user, m.project = r.Caller.UserID, r.Caller.ProjectID
 	return s.done(r, v, "resize")
 }
 

@@ -31,6 +31,7 @@ type asked struct {
 	image    string
 	flavor   *Flavor
 	zone     string
+	host     string // forced by an admin
 	min, max int
 	nics     []nic
 	groups   []rest.Doc // of Neutron
@@ -199,13 +200,13 @@ func (s *Server) askedZone(r *rest.Request, a *asked) error {
 	if forced && !r.Caller.Admin() {
 		return denied("os_compute_api:servers:create:forced_host")
 	}
-	if zone != "" && zone != s.Zone {
+	if zone != "" && !slices.Contains(s.zones(), zone) {
 		return badRequest("The requested availability zone is not available")
 	}
-	if forced && host != s.Host {
+	if forced && !slices.Contains(s.hosts, host) {
 		return badRequest("Compute host %s could not be found.", host)
 	}
-	a.zone = zone
+	a.zone, a.host = zone, host
 	return nil
 }
 
@@ -381,7 +382,7 @@ func (s *Server) fresh(r *rest.Request, a *asked) *server {
 		id: uuid.NewString(), name: a.name, number: s.sequence, project: r.Caller.ProjectID, user: r.Caller.UserID,
 		created: now, updated: now, status: "BUILD", vmState: "building", task: "scheduling", building: s.BuildGets,
 		metadata: map[string]string{}, tags: append([]string{}, rest.Strings(a.in, "tags")...), image: a.image, flavor: *a.flavor,
-		key: rest.Str(a.in, "key_name"), zone: a.zone, userData: rest.Str(a.in, "user_data"), adminPass: rest.Str(a.in, "adminPass"),
+		key: rest.Str(a.in, "key_name"), zone: a.zone, host: a.host, userData: rest.Str(a.in, "user_data"), adminPass: rest.Str(a.in, "adminPass"),
 		diskConfig: "MANUAL", groups: a.names, accessIPv4: rest.Str(a.in, "accessIPv4"), accessIPv6: rest.Str(a.in, "accessIPv6"),
 		blockDevices: a.in["block_device_mapping_v2"],
 	}

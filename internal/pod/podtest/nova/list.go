@@ -334,12 +334,12 @@ func (s *Server) tests(r *rest.Request, q url.Values) ([]test, error) {
 		t, _ := moment(want)
 		return func(v *server) bool { return !v.updated.Truncate(time.Second).Before(t) }
 	})
-	add("host", func(want string) test { return func(v *server) bool { return v.placed && s.Host == want } })
+	add("host", func(want string) test { return func(v *server) bool { return v.placed && v.host == want } })
 	add("key_name", func(want string) test { return func(v *server) bool { return v.key == want } })
 	add("vm_state", func(want string) test { return func(v *server) bool { return v.vmState == want } })
 	add("hostname", func(want string) test { return func(v *server) bool { return v.hostname == want } })
 	add("availability_zone", func(want string) test {
-		return func(v *server) bool { return v.zone == want || (v.placed && s.Zone == want) }
+		return func(v *server) bool { return v.zone == want || (v.placed && s.zoneOf(v.host) == want) }
 	})
 	return out, nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
 
 	"github.com/tricircle/tricircle/internal/pod/podtest/cinder"
 	"github.com/tricircle/tricircle/internal/pod/podtest/glance"
@@ -54,12 +55,21 @@ type Server struct {
 	defaults map[string]int            // quota of a project
 	quotas   map[string]map[string]int // what was set, by project
 	host     Hypervisor
+
+	salt          string   // makes the UUIDs of hosts this pod's own
+	hosts         []string // the first one takes the servers, unless their zone is another's
+	services      map[string]*serviceState
+	events        []rest.Doc // external events that were taken
+	migrations    []*migration
+	aggregates    []*aggregate
+	lastAggregate int
 }
 
 // New makes a Nova without flavors.
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, lowest: 1, capacity: -1, host: Hypervisor{VCPUs: 1000, RAM: 800000, Disk: 600000},
+		salt: uuid.NewString(), hosts: []string{o.Host}, services: map[string]*serviceState{},
 		defaults: maps.Clone(standard), quotas: map[string]map[string]int{},
 	}
 	s.http = s.routes()
@@ -141,6 +151,7 @@ func (s *Server) routes() http.Handler {
 	for _, prefix := range []string{"/v2.1", "/v2.1/{project_id:[0-9a-f]{32}}"} {
 		s.mountServers(mux, api, prefix)
 		s.mountRest(mux, api, prefix)
+		s.mountAdmin(mux, api, prefix)
 	}
 	return mux
 }
@@ -220,12 +231,41 @@ func (s *Server) mountRest(mux chi.Router, api *rest.Service, prefix string) {
 	put("/os-quota-class-sets/{class}", s.updateQuotaClass)
 	get("/os-simple-tenant-usage", s.listUsage)
 	get("/os-simple-tenant-usage/{project}", s.showUsage)
-	get("/os-hypervisors", s.listHypervisors)
-	get("/os-hypervisors/detail", s.listHypervisorsDetail)
-	get("/os-hypervisors/statistics", s.showStatistics)
-	get("/os-services", s.listServices)
 	get("/extensions", s.listExtensions)
 	get("/extensions/{alias}", s.showExtension)
+}
+
+func (s *Server) mountAdmin(mux chi.Router, api *rest.Service, prefix string) {
+	mount := func(method, path, policy string, h rest.Handler) {
+		mux.Method(method, prefix+path, api.Handle(func(r *rest.Request) (*rest.Reply, error) {
+			if !r.Caller.Admin() {
+				return nil, denied("os_compute_api:" + policy)
+			}
+			return h(r)
+		}))
+	}
+	mount("GET", "/os-hypervisors", "os-hypervisors:list", s.listHypervisors(false))
+	mount("GET", "/os-hypervisors/detail", "os-hypervisors:list-detail", s.listHypervisors(true))
+	mount("GET", "/os-hypervisors/statistics", "os-hypervisors:statistics", s.showStatistics)
+	mount("GET", "/os-hypervisors/{id}", "os-hypervisors:show", s.showHypervisor)
+	mount("GET", "/os-hypervisors/{id}/uptime", "os-hypervisors:uptime", s.showUptime)
+	mount("GET", "/os-hypervisors/{id}/search", "os-hypervisors:search", s.searchHypervisors(false))
+	mount("GET", "/os-hypervisors/{id}/servers", "os-hypervisors:servers", s.searchHypervisors(true))
+	mount("GET", "/os-services", "os-services:list", s.listServices)
+	mount("PUT", "/os-services/{id}", "os-services:update", s.updateService)
+	mount("DELETE", "/os-services/{id}", "os-services:delete", s.deleteService)
+	mount("GET", "/os-aggregates", "os-aggregates:index", s.listAggregates)
+	mount("POST", "/os-aggregates", "os-aggregates:create", s.createAggregate)
+	mount("GET", "/os-aggregates/{id}", "os-aggregates:show", s.onAggregate(s.showAggregate))
+	mount("PUT", "/os-aggregates/{id}", "os-aggregates:update", s.onAggregate(s.updateAggregate))
+	mount("DELETE", "/os-aggregates/{id}", "os-aggregates:delete", s.onAggregate(s.deleteAggregate))
+	mount("POST", "/os-aggregates/{id}/action", "os-aggregates:add_host", s.actOnAggregate)
+	mount("GET", "/os-migrations", "os-migrations:index", s.listMigrations)
+	mount("GET", "/os-hosts", "os-hosts:list", s.listHosts)
+	mount("GET", "/os-hosts/{id}", "os-hosts:show", s.showHost)
+	mount("GET", "/os-hosts/{id}/{action}", "os-hosts:reboot", s.powerHost)
+	mount("GET", "/os-instance_usage_audit_log", "os-instance-usage-audit-log:list", s.showAudit)
+	mount("POST", "/os-server-external-events", "os-server-external-events:create", s.createEvents)
 }
 
 // admit settles the microversion and holds the project in the path against

@@ -28,6 +28,7 @@ type server struct {
 	flavor, oldFlavor       Flavor
 	key                     string
 	zone                    string // asked for; empty: any
+	host                    string // once it is placed, or forced
 	placed                  bool
 	userData, reservation   string
 	configDrive             string
@@ -80,6 +81,9 @@ func (s *Server) finish(v *server) {
 		}
 		s.release(v)
 		return
+	}
+	if v.host == "" {
+		v.host = s.hostIn(v.zone)
 	}
 	v.placed, v.status, v.vmState, v.power, v.launched = true, "ACTIVE", "active", 1, now
 }
@@ -171,7 +175,7 @@ func (s *Server) view(r *rest.Request, v *server, extended bool) rest.Doc {
 		"OS-DCF:diskConfig": v.diskConfig,
 	}
 	if v.placed {
-		d["hostId"] = fmt.Sprintf("%x", sha256.Sum224([]byte(v.project+s.Host)))
+		d["hostId"] = fmt.Sprintf("%x", sha256.Sum224([]byte(v.project+v.host)))
 	}
 	if v.image != "" {
 		d["image"] = rest.Doc{"id": v.image, "links": []rest.Doc{bookmark(r, "images/"+v.image)}}
@@ -215,7 +219,7 @@ func (s *Server) viewExtended(r *rest.Request, v *server, d rest.Doc) {
 	zone := ""
 	switch {
 	case v.placed:
-		zone = s.Zone
+		zone = s.zoneOf(v.host)
 	case v.status == "BUILD":
 		zone = v.zone
 	}
@@ -259,7 +263,7 @@ func (s *Server) viewExtended(r *rest.Request, v *server, d rest.Doc) {
 func (s *Server) viewAdmin(r *rest.Request, v *server, d rest.Doc) {
 	var host any
 	if v.placed {
-		host = s.Host
+		host = v.host
 	}
 	d["OS-EXT-SRV-ATTR:host"] = host
 	d["OS-EXT-SRV-ATTR:hypervisor_hostname"] = host
@@ -381,7 +385,7 @@ func (s *Server) deleteServer(r *rest.Request) (*rest.Reply, error) {
 
 // Inventory lists what users made, by kind. Mu must be held.
 func (s *Server) Inventory() map[string][]string {
-	out := map[string][]string{"server": {}, "keypair": {}, "server_group": {}, "flavor": {}}
+	out := map[string][]string{"aggregate": {}, "server": {}, "keypair": {}, "server_group": {}, "flavor": {}}
 	for _, v := range s.servers {
 		out["server"] = append(out["server"], v.id)
 	}
@@ -393,6 +397,9 @@ func (s *Server) Inventory() map[string][]string {
 	}
 	for _, g := range s.groups {
 		out["server_group"] = append(out["server_group"], g.id)
+	}
+	for _, g := range s.aggregates {
+		out["aggregate"] = append(out["aggregate"], g.name)
 	}
 	for kind := range out {
 		slices.Sort(out[kind])

@@ -3,9 +3,11 @@ package nova
 import "github.com/tricircle/tricircle/internal/pod/podtest/rest"
 
 func (s *Server) listZones(*rest.Request) (*rest.Reply, error) {
-	return rest.OK(rest.Doc{"availabilityZoneInfo": []rest.Doc{
-		{"zoneName": s.Zone, "zoneState": rest.Doc{"available": true}, "hosts": nil},
-	}})
+	out := []rest.Doc{}
+	for _, zone := range s.zones() {
+		out = append(out, rest.Doc{"zoneName": zone, "zoneState": rest.Doc{"available": true}, "hosts": nil})
+	}
+	return rest.OK(rest.Doc{"availabilityZoneInfo": out})
 }
 
 func (s *Server) listZonesDetail(r *rest.Request) (*rest.Reply, error) {
@@ -13,8 +15,15 @@ func (s *Server) listZonesDetail(r *rest.Request) (*rest.Reply, error) {
 		return nil, denied("os_compute_api:os-availability-zone:detail")
 	}
 	up := rest.Doc{"available": true, "active": true, "updated_at": micros(s.Now())}
-	return rest.OK(rest.Doc{"availabilityZoneInfo": []rest.Doc{
-		{"zoneName": "internal", "zoneState": rest.Doc{"available": true}, "hosts": rest.Doc{s.Host: rest.Doc{"nova-scheduler": up, "nova-conductor": up}}},
-		{"zoneName": s.Zone, "zoneState": rest.Doc{"available": true}, "hosts": rest.Doc{s.Host: rest.Doc{"nova-compute": up}}},
-	}})
+	out := []rest.Doc{{"zoneName": "internal", "zoneState": rest.Doc{"available": true}, "hosts": rest.Doc{control: rest.Doc{"nova-scheduler": up, "nova-conductor": up}}}}
+	for _, zone := range s.zones() {
+		hosts := rest.Doc{}
+		for _, host := range s.hosts {
+			if s.zoneOf(host) == zone {
+				hosts[host] = rest.Doc{"nova-compute": up}
+			}
+		}
+		out = append(out, rest.Doc{"zoneName": zone, "zoneState": rest.Doc{"available": true}, "hosts": hosts})
+	}
+	return rest.OK(rest.Doc{"availabilityZoneInfo": out})
 }
