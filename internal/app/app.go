@@ -117,7 +117,7 @@ func (a *App) wire(o Options) (err error) {
 		},
 	})
 	d := dispatch.OfFleet(a.fleet, a.store)
-	d.Timeout, d.Strict, d.Log = a.config.Pods.ListTimeout, a.config.Pods.Unreachable == config.UnreachableError, a.log
+	d.Timeout, d.Patience, d.Strict, d.Log = a.config.Pods.ListTimeout, a.config.Pods.ListPatience, a.config.Pods.Unreachable == config.UnreachableError, a.log
 	a.dispatch = dispatch.New(d)
 	a.reconciler = reconcile.New(reconcile.Options{
 		Store: a.store, Pods: a.fleet, Holder: holder(), Grace: a.config.Pods.Grace, Log: a.log,

@@ -86,6 +86,7 @@ type Pods struct {
 	Timeout        time.Duration `yaml:"timeout" env:"TIMEOUT"`
 	ConnectTimeout time.Duration `yaml:"connect_timeout" env:"CONNECT_TIMEOUT"`
 	ListTimeout    time.Duration `yaml:"list_timeout" env:"LIST_TIMEOUT"`
+	ListPatience   time.Duration `yaml:"list_patience" env:"LIST_PATIENCE"`
 	Grace          time.Duration `yaml:"grace" env:"GRACE"`
 	Census         time.Duration `yaml:"census" env:"CENSUS"`
 	Concurrency    int           `yaml:"concurrency" env:"CONCURRENCY"`
@@ -164,6 +165,7 @@ func (c Config) withDefaults(vars map[string]string) Config {
 	set(&c.Pods.Timeout, time.Minute)
 	set(&c.Pods.ConnectTimeout, 3*time.Second)
 	set(&c.Pods.ListTimeout, 10*time.Second)
+	set(&c.Pods.ListPatience, 3*time.Second)
 	set(&c.Pods.Grace, 2*time.Minute)
 	set(&c.Pods.Census, 5*time.Minute)
 	set(&c.Pods.Concurrency, 64)

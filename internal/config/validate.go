@@ -100,6 +100,7 @@ func (p Pods) validate(m *mistakes) {
 	m.duration("pods.connect_timeout", p.ConnectTimeout, 10*time.Millisecond, time.Minute)
 	m.duration("pods.list_timeout", p.ListTimeout, 100*time.Millisecond, time.Hour)
 	m.duration("pods.census", p.Census, time.Second, 24*time.Hour)
+	m.duration("pods.list_patience", p.ListPatience, 10*time.Millisecond, time.Hour)
 	m.duration("pods.grace", p.Grace, 100*time.Millisecond, 24*time.Hour)
 	m.number("pods.concurrency", p.Concurrency, 1, 10_000)
 	m.oneOf("pods.unreachable", p.Unreachable, UnreachablePartial, UnreachableError)

@@ -34,6 +34,9 @@ type Index interface {
 // DefaultTimeout is how long a list or a search waits for a pod.
 const DefaultTimeout = 10 * time.Second
 
+// DefaultPatience is how much longer a list waits for the last pods.
+const DefaultPatience = 3 * time.Second
+
 // Options make a Dispatcher. Pods, Client and Index are required.
 type Options struct {
 	Pods   func(ctx context.Context) ([]store.Pod, error)
@@ -41,6 +44,9 @@ type Options struct {
 	Index  Index
 	// Timeout bounds what a list or a search waits for one pod's answer.
 	Timeout time.Duration
+	// Patience is how much longer a list waits for the last pods, once half of them
+	// have answered. Default DefaultPatience.
+	Patience time.Duration
 	// Strict makes a pod that is away an error in every list.
 	Strict bool
 	Log    *slog.Logger
@@ -61,6 +67,9 @@ type Dispatcher struct {
 func New(o Options) *Dispatcher {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
+	}
+	if o.Patience <= 0 {
+		o.Patience = DefaultPatience
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

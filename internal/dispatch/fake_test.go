@@ -58,6 +58,8 @@ func (f *fakePod) Do(ctx context.Context, r pod.Request) (*http.Response, error)
 		what = f.fault(len(f.calls))
 	}
 	switch what {
+	case "slow":
+		time.Sleep(100 * time.Millisecond)
 	case "hang":
 		<-ctx.Done()
 		return nil, &fault.Error{Kind: fault.Timeout, Pod: f.name, Message: "no answer in time", Err: ctx.Err()}

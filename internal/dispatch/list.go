@@ -216,15 +216,13 @@ func (l *listing) open(ctx context.Context) error {
 		return err
 	}
 	names = slices.Sorted(slices.Values(names))
-	for i, name := range names {
-		l.sources = append(l.sources, &source{listing: l, name: name, number: i})
-	}
 	size := l.firstSize(len(names))
-	var wg sync.WaitGroup
-	for _, s := range l.sources {
-		wg.Go(func() { s.open(ctx, size) })
+	for i, name := range names {
+		s := &source{listing: l, name: name, number: i, size: size}
+		s.begin()
+		l.sources = append(l.sources, s)
 	}
-	wg.Wait()
+	l.openAll(ctx)
 	return l.judge()
 }
 

@@ -17,6 +17,7 @@ type source struct {
 	name    string
 	number  int
 	client  Pod
+	attempt *attempt // to open it
 
 	rows []row // not yet taken
 	// taken is the last row that went out, or else the marker: nothing at or
@@ -44,17 +45,22 @@ type position struct {
 
 func (p position) is() bool { return p.id != "" }
 
-// open gets the first page.
-func (s *source) open(ctx context.Context, size int) {
+// begin puts the source at the place where the list begins.
+func (s *source) begin() {
 	l := s.listing
-	s.taken, s.size = l.after, size
-	if l.order.grouped && l.after.is() && s.name < l.after.pod {
-		s.skipped = true
-		return
-	}
+	s.taken = l.after
 	if l.order.grouped && s.name != l.after.pod {
+		s.skipped = l.after.is() && s.name < l.after.pod
 		s.taken = position{}
 	}
+}
+
+// open gets the first page.
+func (s *source) open(ctx context.Context) {
+	if s.skipped {
+		return
+	}
+	l := s.listing
 	client, err := l.d.Client(ctx, s.name)
 	if err == nil {
 		s.client = client
@@ -184,6 +190,9 @@ func (s *source) refill(ctx context.Context) error {
 func (s *source) fail(ctx context.Context, err error) {
 	l := s.listing
 	s.err, s.more = err, false
+	if s.attempt != nil && s.attempt.left.Load() {
+		return // the list has gone on without it
+	}
 	if _, refused := errors.AsType[*refusal](err); !refused && ctx.Err() == nil {
 		l.d.Log.Warn("pod is missing in a list", "pod", s.name, "list", l.Field, "request_id", l.By.RequestID, "error", err)
 	}
