@@ -41,6 +41,7 @@ func TestZeroValueRunsOnALaptop(t *testing.T) {
 			Timeout:        time.Minute,
 			ConnectTimeout: 3 * time.Second,
 			ListTimeout:    10 * time.Second,
+			ListPatience:   3 * time.Second,
 			Grace:          2 * time.Minute,
 			Census:         5 * time.Minute,
 			Concurrency:    64,

@@ -43,6 +43,7 @@ type fakePod struct {
 
 	mu      sync.Mutex
 	servers []server
+	early   string // the ID of a server that comes first in any order: Nova has not scheduled it
 	calls   []string
 	fault   func(call int) string // "", down, hang, error, garbage, cut, refuse
 }
@@ -103,6 +104,7 @@ func (f *fakePod) answer(r pod.Request) (int, string) {
 	}
 	rows := slices.Clone(f.servers)
 	sortServers(rows, r.Query["sort_key"], r.Query["sort_dir"])
+	slices.SortStableFunc(rows, func(a, b server) int { return rank(a.ID == f.early) - rank(b.ID == f.early) })
 	if marker := r.Query.Get("marker"); marker != "" {
 		i := slices.IndexFunc(rows, func(s server) bool { return s.ID == marker })
 		if i < 0 {
@@ -124,6 +126,13 @@ func (f *fakePod) answer(r pod.Request) (int, string) {
 		texts[i] = encoded(s)
 	}
 	return 200, `{"servers": [` + strings.Join(texts, ", ") + `]` + next + `}`
+}
+
+func rank(first bool) int {
+	if first {
+		return 0
+	}
+	return 1
 }
 
 func encoded(v any) string {
@@ -197,6 +206,7 @@ type fakeIndex struct {
 	mu       sync.Mutex
 	entries  []store.Entry
 	recorded int
+	read     int // entries that lists took out
 }
 
 func (x *fakeIndex) Record(_ context.Context, entries ...store.Entry) error {
@@ -226,16 +236,25 @@ func (x *fakeIndex) ListEntries(_ context.Context, q store.EntryQuery) ([]store.
 	defer x.mu.Unlock()
 	var found []store.Entry
 	for _, e := range x.entries {
-		if e.Kind == q.Kind && (q.Pod == "" || e.Pod == q.Pod) && (q.ProjectID == "" || e.ProjectID == q.ProjectID) {
+		if e.Kind == q.Kind && (q.Pod == "" || e.Pod == q.Pod) && (q.ProjectID == "" || e.ProjectID == q.ProjectID) &&
+			(q.From.IsZero() || !e.CreatedAt.Before(q.From)) && (q.To.IsZero() || !e.CreatedAt.After(q.To)) {
 			found = append(found, e)
 		}
 	}
+	x.read += len(found)
 	slices.SortFunc(found, func(a, b store.Entry) int {
+		if q.Ascending {
+			a, b = b, a
+		}
 		if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
 			return c
 		}
 		return strings.Compare(b.ID, a.ID)
 	})
+	if q.Limit > 0 && len(found) > q.Limit {
+		x.read -= len(found) - q.Limit
+		found = found[:q.Limit]
+	}
 	return found, nil
 }
 

@@ -67,11 +67,12 @@ func drawPods(t *rapid.T) []*fakePod {
 	return pods
 }
 
-// walk reads all pages, as a client does that passes on the last ID it saw.
-func walk(t *rapid.T, d *Dispatcher, l List, between func()) []string {
+// walk reads all pages, as a client does that passes on the last ID it saw. Between
+// them the dispatcher may be exchanged: another replica answers.
+func walk(t *rapid.T, d **Dispatcher, l List, between func()) []string {
 	all := []string{}
 	for range 1000 {
-		page, _, err := ids(t, d, l)
+		page, _, err := ids(t, *d, l)
 		if err != nil {
 			t.Fatalf("List(marker %q) = %v", l.Marker, err)
 		}
@@ -86,6 +87,11 @@ func walk(t *rapid.T, d *Dispatcher, l List, between func()) []string {
 	}
 	t.Fatalf("the list does not end")
 	return nil
+}
+
+func fresh(index Index, pods ...*fakePod) **Dispatcher {
+	d := newTest(index, pods...)
+	return &d
 }
 
 func TestPagesAreTheSortedUnion(t *testing.T) {
@@ -106,7 +112,7 @@ func TestPagesAreTheSortedUnion(t *testing.T) {
 			}
 		}
 		otherReplica := rapid.Bool().Draw(t, "another replica answers each page")
-		got := walk(t, d, l, func() {
+		got := walk(t, &d, l, func() {
 			if otherReplica {
 				d = newTest(index, pods...)
 			}
@@ -133,7 +139,7 @@ func TestFailingPodsLoseNothing(t *testing.T) {
 		l := serverList(drawOrder(t, []string{"created_at", "display_name"})...)
 		l.Limit = rapid.IntRange(0, 10).Draw(t, "limit")
 		l.PageSize = rapid.IntRange(1, 12).Draw(t, "page")
-		got := walk(t, newTest(index, pods...), l, nil)
+		got := walk(t, fresh(index, pods...), l, nil)
 		for i := range got {
 			got[i] = strings.TrimSuffix(got[i], "?")
 		}
@@ -149,7 +155,8 @@ func TestChangesBetweenPages(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		pods := drawPods(t)
-		d := newTest(&fakeIndex{}, pods...)
+		index := &fakeIndex{}
+		d := newTest(index, pods...)
 		l := serverList(drawOrder(t, []string{"created_at", "size"})...)
 		l.Limit = rapid.IntRange(1, 6).Draw(t, "limit")
 		l.PageSize = rapid.IntRange(1, 12).Draw(t, "page")
@@ -157,8 +164,17 @@ func TestChangesBetweenPages(t *testing.T) {
 		for _, id := range union(pods, l.Sort) {
 			stay[id] = true
 		}
-		round := 0
-		got := walk(t, d, l, func() {
+		round, rows := 0, map[string]server{}
+		note := func() {
+			for _, p := range pods {
+				for _, s := range p.servers {
+					rows[s.ID] = s
+				}
+			}
+		}
+		note()
+		got := walk(t, &d, l, func() {
+			defer note()
 			p := pods[rapid.IntRange(0, len(pods)-1).Draw(t, "which")]
 			round++
 			if len(p.servers) > 0 && rapid.Bool().Draw(t, "delete") {
@@ -183,6 +199,15 @@ func TestChangesBetweenPages(t *testing.T) {
 				t.Fatalf("%s is missing: %v", id, got)
 			}
 		}
+		var listed []server
+		for _, id := range got {
+			listed = append(listed, rows[id])
+		}
+		inOrder := slices.Clone(listed)
+		sortServers(inOrder, novaSort(l.Sort)["sort_key"], novaSort(l.Sort)["sort_dir"])
+		if diff := cmp.Diff(inOrder, listed); diff != "" {
+			t.Fatalf("not in order (-want +got):\n%s", diff)
+		}
 	})
 }
 
@@ -197,7 +222,7 @@ func TestKeysThatRowsDoNotShow(t *testing.T) {
 		for _, p := range pods {
 			want = append(want, union([]*fakePod{p}, l.Sort)...)
 		}
-		got := walk(t, newTest(&fakeIndex{}, pods...), l, nil)
+		got := walk(t, fresh(&fakeIndex{}, pods...), l, nil)
 		if diff := cmp.Diff(append([]string{}, want...), got); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
@@ -219,7 +244,7 @@ func TestUniqueListsShowAnIDOnce(t *testing.T) {
 			extra.servers = extra.servers[:len(pods[0].servers)]
 		}
 		want := union(pods, l.Sort)
-		got := walk(t, newTest(&fakeIndex{}, append(slices.Clone(pods), extra)...), l, nil)
+		got := walk(t, fresh(&fakeIndex{}, append(slices.Clone(pods), extra)...), l, nil)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
@@ -408,6 +433,101 @@ func TestHeaderAndQueryReachThePods(t *testing.T) {
 	}
 	want := []string{"/servers/detail?limit=7&name=web&sort_dir=desc&sort_dir=desc&sort_key=created_at&sort_key=uuid"}
 	if diff := cmp.Diff(want, pods[0].calls); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Nova lists servers that it has not scheduled yet before all others, whatever the
+// order. That must not make others vanish.
+func TestServersThatAreNotScheduledYet(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		pods := drawPods(t)
+		for _, p := range pods {
+			if len(p.servers) > 0 && rapid.Bool().Draw(t, "early") {
+				p.early = p.servers[rapid.IntRange(0, len(p.servers)-1).Draw(t, "which")].ID
+			}
+		}
+		l := serverList(drawOrder(t, []string{"created_at", "display_name", "size"})...)
+		l.Limit = rapid.IntRange(0, 10).Draw(t, "limit")
+		l.PageSize = rapid.IntRange(1, 12).Draw(t, "page")
+		got, want := walk(t, fresh(&fakeIndex{}, pods...), l, nil), union(pods, l.Sort)
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestMarkersCostLittle: a replica that has not given out the page before finds the
+// place in the index by a few rows per pod, not by all.
+func TestMarkersCostLittle(t *testing.T) {
+	t.Parallel()
+	for _, desc := range []bool{true, false} {
+		var pods []*fakePod
+		for i := range 3 {
+			p := &fakePod{name: fmt.Sprintf("pod%d", i+1), cap: 1000}
+			for n := range 500 {
+				p.servers = append(p.servers, server{ID: fmt.Sprintf("%s-%03d", p.name, n), Project: "demo",
+					Created: time.Unix(int64(1e9+n*600), 0).UTC().Format(time.RFC3339)})
+			}
+			pods = append(pods, p)
+		}
+		index := indexOf(pods)
+		l := serverList(newestFirst()...)
+		l.Sort[0].Desc, l.Sort[1].Desc = desc, desc
+		l.Limit, l.Marker = 10, "pod2-250"
+		got, _, err := ids(t, newTest(index, pods...), l)
+		if err != nil || len(got) != 10 {
+			t.Fatalf("%v, %v", got, err)
+		}
+		want := union(pods, l.Sort)
+		if at := slices.Index(want, l.Marker); cmp.Diff(want[at+1:at+11], got) != "" {
+			t.Errorf("after the marker: %v, want %v", got, want[at+1:at+11])
+		}
+		if index.read > 3*nearby {
+			t.Errorf("%d entries were read from the index", index.read)
+		}
+		for _, p := range pods {
+			if calls := len(p.calls); calls > 2 {
+				t.Errorf("%s was asked %d times", p.name, calls)
+			}
+		}
+	}
+}
+
+// TestAPodThatIsAwayCostsAPage: of the index as much is read as the page needs, also
+// when many servers were created at one moment.
+func TestAPodThatIsAwayCostsAPage(t *testing.T) {
+	t.Parallel()
+	p := &fakePod{name: "pod1", cap: 1000, fault: always("down")}
+	for n := range 5000 {
+		created := 1e9 + n
+		if n >= 1500 && n < 4000 {
+			created = 1e9 + 1500
+		}
+		p.servers = append(p.servers, server{ID: fmt.Sprintf("%04d", n), Project: "demo", Created: time.Unix(int64(created), 0).UTC().Format(time.RFC3339)})
+	}
+	index := indexOf([]*fakePod{p})
+	l := serverList(newestFirst()...)
+	l.Limit = 700
+	want := union([]*fakePod{p}, l.Sort)
+	got := []string{}
+	for range 8 {
+		index.read = 0
+		page, _, err := ids(t, newTest(index, p), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Marker = strings.TrimSuffix(page[len(page)-1], "?"); index.read > 2*knownAtOnce && len(got) < 500 {
+			t.Errorf("a page of %d took %d entries", l.Limit, index.read)
+		}
+		for _, id := range page {
+			got = append(got, strings.TrimSuffix(id, "?"))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

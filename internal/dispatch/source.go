@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/tricircle/tricircle/internal/fault"
-	"github.com/tricircle/tricircle/internal/store"
 )
 
 // source is one pod's part of a list, in order.
@@ -81,9 +80,11 @@ func (s *source) open(ctx context.Context) {
 
 // load fetches one page after the first of the markers that the pod still knows;
 // with none, from the beginning. Rows up to the place taken are dropped, so a
-// marker that is too early costs time only.
+// marker that is too early costs time only. After an exact marker none are: what
+// the pod puts there is the pod's order, if not ours (Nova lists servers that it
+// has not scheduled yet before all others).
 func (s *source) load(ctx context.Context, markers iter.Seq[string]) error {
-	pg, err := s.fetchAfter(ctx, markers)
+	pg, exact, err := s.fetchAfter(ctx, markers)
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,9 @@ func (s *source) load(ctx context.Context, markers iter.Seq[string]) error {
 		s.listing.free(s.page)
 	}
 	s.page, s.more = pg, pg.more && len(pg.rows) > 0
-	s.rows = s.beyond(pg.rows)
+	if s.rows = pg.rows; !exact {
+		s.rows = s.beyond(pg.rows)
+	}
 	if len(pg.rows) > 0 {
 		s.recent = []string{pg.rows[len(pg.rows)-1].id}
 		if len(pg.rows) > 1 {
@@ -104,15 +107,18 @@ func (s *source) load(ctx context.Context, markers iter.Seq[string]) error {
 	return nil
 }
 
-func (s *source) fetchAfter(ctx context.Context, markers iter.Seq[string]) (*page, error) {
+// fetchAfter tries the markers in turn. exact means that the page begins right
+// after the last row that went out.
+func (s *source) fetchAfter(ctx context.Context, markers iter.Seq[string]) (pg *page, exact bool, err error) {
 	for marker := range markers {
 		pg, err := s.listing.fetch(ctx, s.client, marker, s.size)
 		// Without an order there is no other way to find the place.
 		if err == nil || !unknownMarker(err) || s.listing.order.grouped {
-			return pg, err
+			return pg, marker == s.taken.id && s.taken.pod == s.name, err
 		}
 	}
-	return s.listing.fetch(ctx, s.client, "", s.size)
+	pg, err = s.listing.fetch(ctx, s.client, "", s.size)
+	return pg, false, err
 }
 
 // unknownMarker reports whether the pod may have refused because of the marker.
@@ -199,7 +205,10 @@ func (s *source) fail(ctx context.Context, err error) {
 	if l.Placeholder == nil || l.Kind == "" {
 		return
 	}
-	for _, e := range l.known(ctx, s.name) {
+	for e := range l.known(ctx, s) {
+		if l.Limit > 0 && len(s.rows) >= l.Limit+l.Skip && l.byTime() && l.order.ofEntry(e)[0] != s.rows[len(s.rows)-1].keys[0] {
+			break // what follows is behind the end of the list
+		}
 		// A row that went out may have another place by the index's account.
 		if e.ID == s.taken.id || slices.Contains(s.shown, e.ID) {
 			continue
@@ -290,56 +299,4 @@ func (l *listing) markers(ctx context.Context, podName string) iter.Seq[string] 
 			}
 		}
 	}
-}
-
-// indexMargin is how far before the place an indexed row must be to count as
-// being before it: its time may be ours, from when it was created through us,
-// and not yet the pod's.
-const indexMargin = 2 * 60 * 1e6 // microseconds
-
-// indexed finds rows of the pod before the place in the index, if the list is in
-// order of time.
-func (l *listing) indexed(ctx context.Context, podName string) []string {
-	if l.Kind == "" || len(l.order.keys) == 0 || l.order.keys[0].Type != Time || l.order.keys[0].Field == nil {
-		return nil
-	}
-	entries := l.known(ctx, podName)
-	place, first := l.after.keys[0], l.order.keys[0]
-	before := func(e store.Entry) bool {
-		v := first.ofEntry(e)
-		if v.rank != 1 || place.rank != 1 {
-			return false
-		}
-		if first.Desc {
-			return v.num >= place.num+indexMargin
-		}
-		return v.num <= place.num-indexMargin
-	}
-	if first.Desc { // the entries are newest first: the nearest are the last ones before
-		slices.Reverse(entries)
-	}
-	var ids []string
-	for _, e := range entries {
-		if before(e) {
-			ids = append(ids, e.ID)
-		}
-		if len(ids) == 3 {
-			break
-		}
-	}
-	return ids
-}
-
-// known is what the index has of the pod for this caller, the newest first.
-func (l *listing) known(ctx context.Context, podName string) []store.Entry {
-	project := l.By.ProjectID
-	if l.AllProjects {
-		project = ""
-	}
-	entries, err := l.d.Index.ListEntries(ctx, store.EntryQuery{Kind: l.Kind, Pod: podName, ProjectID: project})
-	if err != nil {
-		l.d.Log.Error("cannot read the index", "pod", podName, "error", err)
-		return nil
-	}
-	return entries
 }

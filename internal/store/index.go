@@ -33,6 +33,8 @@ func (e Entry) Target() Target { return Target{Kind: e.Kind, ID: e.ID, Pod: e.Po
 // EntryQuery selects entries; empty fields select all.
 type EntryQuery struct {
 	Kind, Pod, ProjectID string
+	From, To             time.Time // of creation, both included
+	Ascending            bool      // the oldest first
 	Limit                int
 }
 
@@ -165,7 +167,8 @@ func (s *Store) FindEntry(ctx context.Context, kind, id string) (Entry, error) {
 		LIMIT 1`, kind, id)
 }
 
-// ListEntries lists entries, the newest first, then by ID downwards.
+// ListEntries lists entries, the newest first, then by ID downwards; or the other
+// way round.
 func (s *Store) ListEntries(ctx context.Context, q EntryQuery) ([]Entry, error) {
 	where, args := []string{"1 = 1"}, []any{}
 	for _, c := range []struct{ column, value string }{
@@ -176,7 +179,16 @@ func (s *Store) ListEntries(ctx context.Context, q EntryQuery) ([]Entry, error) 
 			args = append(args, c.value)
 		}
 	}
+	if !q.From.IsZero() {
+		where, args = append(where, "created_at >= ?"), append(args, q.From)
+	}
+	if !q.To.IsZero() {
+		where, args = append(where, "created_at <= ?"), append(args, q.To)
+	}
 	order := ` ORDER BY created_at DESC, id DESC, pod`
+	if q.Ascending {
+		order = ` ORDER BY created_at, id, pod`
+	}
 	if q.Limit > 0 {
 		order += ` LIMIT ?`
 		args = append(args, q.Limit)
