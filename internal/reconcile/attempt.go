@@ -156,7 +156,7 @@ func (r *Reconciler) record(ctx context.Context, kind, id string, seen []Sight) 
 	rep.Name = shown.Name
 	copies := make([]store.Copy, 0, len(seen))
 	for _, s := range seen {
-		c := store.Copy{Pod: s.Pod, Content: s.Content, Settled: !k.owned || s.Content != nil}
+		c := store.Copy{Pod: s.Pod, Content: s.Content, Settled: true} // until it is changed
 		if s.Err != nil {
 			c.Content = rep.Content
 		}

@@ -348,8 +348,26 @@ func (a *api) anyReplica(kind string, idOf func(identity.Caller, *gateway.Reques
 			}
 		}
 		if best < 0 {
-			return nil, regional(worst(answers))
+			return nil, a.unseen(ctx, kind, id, answers, l)
 		}
 		return a.replyFrom(r, answers[best], answers), nil
 	}
+}
+
+// unseen is the error for a thing that no pod shows. One that the region has made
+// is not absent because the pods that have it are away, and the others behind.
+func (a *api) unseen(ctx context.Context, kind, id string, answers []answer, l lag) error {
+	var away error
+	for _, n := range answers {
+		if n.Away() {
+			away = n.Err
+		} else if old, _ := l.of(kind, id, n.Pod); !old {
+			return regional(worst(answers)) // it would have it
+		}
+	}
+	rep, err := a.Store.FindReplica(ctx, kind, id)
+	if away == nil || err != nil || rep.Content == nil || rep.Deleted {
+		return regional(worst(answers))
+	}
+	return away
 }

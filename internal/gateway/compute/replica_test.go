@@ -356,3 +356,43 @@ func TestFlavorLists(t *testing.T) {
 		}
 	}
 }
+
+// TestKeypairOfBefore: a key pair that one pod had before there was a region goes
+// where a server needs it, and is deleted as any other.
+func TestKeypairOfBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, podtest.Options{})
+	demo := w.as("demo")
+	for _, name := range []string{"used", "unused"} {
+		demo.in(w, "pod1").do("POST", "/os-keypairs", m{"keypair": m{"name": name, "public_key": publicKey, "type": "ssh"}}).want(t, 201)
+	}
+	demo.remove(t, demo.boot("az2", m{"key_name": "used"}))
+	demo.in(w, "pod2").do("GET", "/os-keypairs/used", nil).want(t, 200)
+	// Its operator deletes it in the pod: it is brought again.
+	demo.in(w, "pod2").do("DELETE", "/os-keypairs/used", nil).want(t, 204)
+	demo.remove(t, demo.boot("az2", m{"key_name": "used"}))
+	w.cloud.Pod("pod2").ResetCalls()
+	for _, name := range []string{"used", "unused"} {
+		demo.do("DELETE", "/os-keypairs/"+name, nil).want(t, 204)
+	}
+	for _, call := range w.cloud.Pod("pod2").Calls() {
+		if call.Method == "POST" {
+			t.Errorf("deletion made a request %v", call)
+		}
+	}
+	w.clean(t)
+}
+
+// TestMadeButOutOfSight: what only pods have that are away is not absent.
+func TestMadeButOutOfSight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, podtest.Options{})
+	admin := w.as("admin")
+	defer w.cloud.Pod("pod2").Fault(podtest.Fault{Service: podtest.Compute, Method: "POST", Path: "/flavors$", Status: 503})()
+	admin.do("POST", "/flavors", flavor(nil)).want(t, 200)
+	w.cloud.Pod("pod1").Down()
+	if got := admin.do("GET", "/flavors/f", nil); got.status != 503 || !strings.Contains(got.message(), "pod1") {
+		t.Errorf("made in pod1, which is away: %d %s, want 503", got.status, got.body)
+	}
+	admin.do("GET", "/flavors/nosuch", nil).want(t, 404)
+}
