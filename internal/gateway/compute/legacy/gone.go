@@ -61,9 +61,11 @@ func answerGone(_ context.Context, _ identity.Caller, r *gateway.Request) (*gate
 			return nil, err
 		}
 	}
-	return reply(http.StatusGone, object{"computeFault": object{
+	answer := reply(http.StatusGone, object{"computeFault": object{
 		"code": http.StatusGone, "message": "This resource is no longer available. No forwarding address is given.",
-	}}), nil
+	}})
+	answer.Header = http.Header{"Content-Type": {"application/json; charset=UTF-8"}} // as all of Nova's faults
+	return answer, nil
 }
 
 // actionRoute is a route whose requests name in the body what is to be done.

@@ -137,9 +137,12 @@ func TestRefusals(t *testing.T) {
 		t.Run(test.request, func(t *testing.T) {
 			t.Parallel()
 			r := newRegion(test.says)
-			status, body, _ := r.do(t, test.request)
+			status, body, header := r.do(t, test.request)
 			if diff := cmp.Diff(test.want, message(body)); diff != "" || status != test.status {
 				t.Errorf("status %d, want %d; message (-want +got):\n%s\nbody: %s", status, test.status, diff, body)
+			}
+			if got := header.Get("Content-Type"); status == 410 && got != "application/json; charset=UTF-8" {
+				t.Errorf("Content-Type = %q", got)
 			}
 		})
 	}
