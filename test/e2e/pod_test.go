@@ -117,7 +117,7 @@ func leavesNothing(t *testing.T, tenant *Tenant) {
 func eventuallyEqual[T any](t *testing.T, what string, want T, got func() T) {
 	t.Helper()
 	var diff string
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if poll(ctx, func() error {
 		diff = cmp.Diff(want, got())
