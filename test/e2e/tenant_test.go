@@ -111,9 +111,12 @@ func get[T any](t *testing.T, c *gophercloud.ServiceClient, path string) T {
 
 func (u *Tenant) uploadImage(name string) string {
 	u.t.Helper()
-	image := must(images.Create(live(u.t), u.Image, images.CreateOpts{
-		Name: name, DiskFormat: "raw", ContainerFormat: "bare",
-	}).Extract())(u.t)
+	return u.upload(images.CreateOpts{Name: name, DiskFormat: "raw", ContainerFormat: "bare"})
+}
+
+func (u *Tenant) upload(o images.CreateOpts) string {
+	u.t.Helper()
+	image := must(images.Create(live(u.t), u.Image, o).Extract())(u.t)
 	u.t.Cleanup(func() { u.gone("image", image.ID, images.Delete(live(u.t), u.Image, image.ID).ExtractErr()) })
 	if err := imagedata.Upload(live(u.t), u.Image, image.ID, strings.NewReader(strings.Repeat("x", 4096))).ExtractErr(); err != nil {
 		u.t.Fatal(err)
