@@ -3,8 +3,9 @@
 package region_test
 
 const (
-	crowd        = 200  // servers created at once
-	spoiltAtOnce = 12   // regions at once, most of them waiting
-	atOnce       = "8"  // stories at once, likewise
-	everyWay     = true // whether each call of a creation fails in every way, or each in another
+	crowd          = 200 // servers created at once
+	spoiltAtOnce   = 12  // regions at once, most of them waiting
+	atOnce         = "8" // stories at once, likewise
+	everyWay       = true
+	troubledWorlds = 4 // whether each call of a creation fails in every way, or each in another
 )
