@@ -11,20 +11,19 @@ import (
 // Decision is why the servers of one request went where they did. It is written
 // before the first of them is made, and kept for a while.
 type Decision struct {
-	ID            string          `json:"id"`
-	RequestID     string          `json:"request_id"`
-	ProjectID     string          `json:"project_id"`
-	ReservationID string          `json:"reservation_id,omitempty"`
-	CreatedAt     time.Time       `json:"created_at"`
-	Document      json.RawMessage `json:"document"`
-	Servers       []string        `json:"servers"`
+	ID        string
+	RequestID string
+	ProjectID string
+	CreatedAt time.Time
+	Document  json.RawMessage
+	Servers   []string // by ID
 }
 
-const decisionColumns = `id, request_id, project_id, reservation_id, created_at, document`
+const decisionColumns = `id, request_id, project_id, created_at, document`
 
 func scanDecision(row scanner) (d Decision, err error) {
 	var document string
-	err = row.Scan(&d.ID, &d.RequestID, &d.ProjectID, &d.ReservationID, intoTime(&d.CreatedAt), &document)
+	err = row.Scan(&d.ID, &d.RequestID, &d.ProjectID, intoTime(&d.CreatedAt), &document)
 	d.Document, d.Servers = json.RawMessage(document), []string{}
 	return d, err
 }
@@ -34,10 +33,10 @@ func (s *Store) RecordDecision(ctx context.Context, d Decision) error {
 	return s.write(ctx, func(tx *Tx) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO decisions (`+decisionColumns+`)
-			VALUES (?, ?, ?, ?, ?, ?)
+			VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE
 			SET document = excluded.document`,
-			d.ID, d.RequestID, d.ProjectID, d.ReservationID, tx.now(), string(d.Document))
+			d.ID, d.RequestID, d.ProjectID, tx.now(), string(d.Document))
 		return err
 	})
 }
@@ -81,23 +80,6 @@ func findDecision(ctx context.Context, tx *Tx, id string) (Decision, error) {
 		ORDER BY server_id`, d.ID)
 	d.Servers = append(d.Servers, servers...)
 	return d, err
-}
-
-// ReservedServers lists the servers made under the reservation, and whose they are.
-func (s *Store) ReservedServers(ctx context.Context, reservation string) (project string, ids []string, err error) {
-	err = s.read(ctx, func(tx *Tx) error {
-		d, err := find(ctx, tx, fault.New(fault.NotFound, "", "no reservation %s", reservation), scanDecision, `
-			SELECT `+decisionColumns+` FROM decisions
-			WHERE reservation_id = ? AND reservation_id <> ''
-			LIMIT 1`, reservation)
-		if err != nil {
-			return err
-		}
-		project = d.ProjectID
-		ids, err = list(ctx, tx, scanString, `SELECT server_id FROM decision_servers WHERE decision_id = ? ORDER BY server_id`, d.ID)
-		return err
-	})
-	return project, ids, err
 }
 
 // PruneDecisions forgets those made before the time.

@@ -186,7 +186,7 @@ func TestDecisions(t *testing.T) {
 		ctx := t.Context()
 		_, err := s.CreatePod(ctx, store.Pod{Name: "pod1", Region: "Pod1", Zone: "az1"})
 		ok(t, err)
-		d := store.Decision{ID: "d1", RequestID: "req-1", ProjectID: "demo", ReservationID: "r-1", Document: []byte(`{"a":1}`)}
+		d := store.Decision{ID: "d1", RequestID: "req-1", ProjectID: "demo", Document: []byte(`{"a":1}`)}
 		ok(t, s.RecordDecision(ctx, d))
 		_, err = s.Begin(ctx, store.Intent{ID: "i1", Kind: store.KindServer, Pod: "pod1", ProjectID: "demo", Zone: "az1", DecisionID: "d1"})
 		ok(t, err)
@@ -198,9 +198,6 @@ func TestDecisions(t *testing.T) {
 			if err != nil || got.ID != "d1" || string(got.Document) != `{"a":2}` || !cmp.Equal(got.Servers, []string{"s1"}) {
 				t.Errorf("FindDecision(%s) = %+v, %v", id, got, err)
 			}
-		}
-		if project, ids, err := s.ReservedServers(ctx, "r-1"); err != nil || project != "demo" || !cmp.Equal(ids, []string{"s1"}) {
-			t.Errorf("ReservedServers = %s, %v, %v", project, ids, err)
 		}
 		ok(t, s.PruneDecisions(ctx, time.Now().Add(time.Hour)))
 		if _, err := s.FindDecision(ctx, "s1"); !fault.Is(err, fault.NotFound) {

@@ -35,19 +35,16 @@ CREATE TABLE decision_servers (
 CREATE INDEX decision_servers_by_decision ON decision_servers (decision_id);
 
 CREATE TABLE decisions (
-    id             TEXT PRIMARY KEY,
-    request_id     TEXT NOT NULL,
-    project_id     TEXT NOT NULL,
-    reservation_id TEXT NOT NULL,
-    created_at     BIGINT NOT NULL,
-    document       TEXT NOT NULL
+    id         TEXT PRIMARY KEY,
+    request_id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    document   TEXT NOT NULL
 );
 
 CREATE INDEX decisions_by_age ON decisions (created_at);
 
 CREATE INDEX decisions_by_request ON decisions (request_id);
-
-CREATE INDEX decisions_by_reservation ON decisions (reservation_id) WHERE reservation_id <> '';
 
 CREATE TABLE entries (
     kind       TEXT NOT NULL,

@@ -1,18 +1,15 @@
 -- Why servers went where they did, kept for a while. The document is JSON.
--- A request for several servers is one decision; reservation_id is what its
--- client was given to find them by, if he asked for that.
+-- A request for several servers is one decision.
 
 CREATE TABLE decisions (
-    id             TEXT PRIMARY KEY,
-    request_id     TEXT NOT NULL,
-    project_id     TEXT NOT NULL,
-    reservation_id TEXT NOT NULL,
-    created_at     BIGINT NOT NULL,
-    document       TEXT NOT NULL
+    id         TEXT PRIMARY KEY,
+    request_id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    document   TEXT NOT NULL
 );
 CREATE INDEX decisions_by_request ON decisions (request_id);
 CREATE INDEX decisions_by_age ON decisions (created_at);
-CREATE INDEX decisions_by_reservation ON decisions (reservation_id) WHERE reservation_id <> '';
 
 CREATE TABLE decision_servers (
     server_id   TEXT PRIMARY KEY,
