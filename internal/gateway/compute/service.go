@@ -135,6 +135,9 @@ func (a *api) settleVersion(ctx context.Context, r *gateway.Request) error {
 
 // versionOf is the microversion that before has settled.
 func versionOf(r *gateway.Request) gateway.Microversion {
+	if r == nil {
+		return minVersion // an operator asks what would be, without a client's request
+	}
 	v, ok := gateway.ParseMicroversion(r.Header.Get(legacyVersionHeader))
 	if !ok {
 		return minVersion
