@@ -143,7 +143,7 @@ func podFields(p admin.Pod) grid {
 	}
 	return fields(
 		"name", p.Name, "region", p.Region, "zone", p.Zone, "pod_zone", p.PodZone, "cloud", p.Cloud,
-		"interface", p.Interface, "dhcp_ports", strconv.Itoa(p.DHCPPorts), "cordoned", yesNo(p.Cordoned),
+		"interface", p.Interface, "dhcp_ports", strconv.Itoa(p.DHCPPorts), "cordoned", yesNo(p.Cordoned), "number", strconv.Itoa(p.Number),
 		"state", p.State, "since", when(p.Since), "reason", p.Reason, "resources", strings.Join(counts, ", "),
 		"created_at", when(p.CreatedAt), "updated_at", when(p.UpdatedAt))
 }
