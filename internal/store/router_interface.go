@@ -64,7 +64,7 @@ func portOnSubnet(ctx context.Context, tx *Tx, r *topology.Router, sub *topology
 			if p.NetworkID == sub.NetworkID && p.DeviceOwner == topology.OwnerRouterInterface && p.FixedIPs[0].Address.Is6() {
 				want := []topology.WantIP{at}
 				for _, ip := range p.FixedIPs {
-					want = append(want, topology.WantIP{SubnetID: ip.SubnetID, Address: ip.Address})
+					want = append(want, topology.WantIP(ip))
 				}
 				return updatePort(ctx, tx, p, topology.PortSpec{Port: p, WantIPs: want})
 			}
@@ -203,7 +203,7 @@ func leaveSubnets(ctx context.Context, tx *Tx, p topology.Port, gone []string) e
 	want := []topology.WantIP{}
 	for _, ip := range p.FixedIPs {
 		if !slices.Contains(gone, ip.SubnetID) {
-			want = append(want, topology.WantIP{SubnetID: ip.SubnetID, Address: ip.Address})
+			want = append(want, topology.WantIP(ip))
 		}
 	}
 	if len(want) == 0 {
