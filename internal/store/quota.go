@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/quota"
 )
 
@@ -234,4 +235,18 @@ func (s *Store) SetPodDefaults(ctx context.Context, service, pod string, limits 
 		}
 		return nil
 	})
+}
+
+// LastBefore is the pod's last server up to the one given, in the order of
+// projects and IDs; empty if the index knows none.
+func (s *Store) LastBefore(ctx context.Context, pod, project, id string) (string, error) {
+	last, err := find(ctx, s.reader(), fault.New(fault.NotFound, "", "no server"), scanString, `
+		SELECT id FROM entries
+		WHERE kind = 'server' AND pod = ? AND (project_id, id) <= (?, ?)
+		ORDER BY project_id DESC, id DESC
+		LIMIT 1`, pod, project, id)
+	if fault.Is(err, fault.NotFound) {
+		return "", nil
+	}
+	return last, err
 }

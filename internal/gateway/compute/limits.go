@@ -2,182 +2,72 @@ package compute
 
 import (
 	"context"
-	"encoding/json"
-	"strings"
+	"net/http"
 
-	"github.com/tidwall/gjson"
-
-	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/quota"
+	"github.com/tricircle/tricircle/internal/store"
 )
 
-// summedLimits are those that each pod counts for itself, so that a project has
-// the sum of them. The others bound one thing, or things that are the same in all
-// pods: there the least holds.
-var summedLimits = map[string]bool{
-	"maxTotalInstances": true, "maxTotalCores": true, "maxTotalRAMSize": true, "maxServerGroups": true,
-	"instances": true, "cores": true, "ram": true, "server_groups": true,
-	"limit/instances": true, "limit/cores": true, "limit/ram": true, "limit/server_groups": true,
+// limitNames are what "GET /limits" calls a resource's limit.
+var limitNames = map[string][]string{
+	"ram": {"maxTotalRAMSize"}, "instances": {"maxTotalInstances"}, "cores": {"maxTotalCores"}, "key_pairs": {"maxTotalKeypairs"},
+	"floating_ips": {"maxTotalFloatingIps"}, "metadata_items": {"maxServerMeta", "maxImageMeta"}, "injected_files": {"maxPersonality"},
+	"injected_file_content_bytes": {"maxPersonalitySize"}, "security_groups": {"maxSecurityGroups"},
+	"security_group_rules": {"maxSecurityGroupRules"}, "server_groups": {"maxServerGroups"}, "server_group_members": {"maxServerGroupMembers"},
 }
 
-// addUp merges one number of two pods. -1 means without limit.
-func addUp(name string, x, y int64) int64 {
-	summed := summedLimits[name] || strings.HasPrefix(name, "total") || strings.HasSuffix(name, "/in_use") || strings.HasSuffix(name, "/reserved")
-	switch {
-	case summed && (x < 0 || y < 0):
-		return -1
-	case summed:
-		return x + y
-	case x < 0:
-		return y
-	case y < 0:
-		return x
-	}
-	return min(x, y)
+// usedNames are what it calls the use of one.
+var usedNames = map[string]string{
+	"ram": "totalRAMUsed", "cores": "totalCoresUsed", "instances": "totalInstancesUsed", "floating_ips": "totalFloatingIpsUsed",
+	"security_groups": "totalSecurityGroupsUsed", "server_groups": "totalServerGroupsUsed",
 }
 
-// numbers is an object of numbers that keeps its order.
-type numbers struct {
-	names  []string
-	values map[string]int64
-	texts  map[string]json.RawMessage // members that are no numbers: the first pod's
-}
-
-func (n *numbers) add(object gjson.Result) {
-	if n.values == nil {
-		n.values, n.texts = map[string]int64{}, map[string]json.RawMessage{}
-	}
-	object.ForEach(func(k, value gjson.Result) bool {
-		_, known := n.values[k.Str]
-		_, text := n.texts[k.Str]
-		if !known && !text {
-			n.names = append(n.names, k.Str)
-		}
-		switch {
-		case value.Type != gjson.Number:
-			if !text {
-				n.texts[k.Str] = json.RawMessage(value.Raw)
-			}
-		case known:
-			n.values[k.Str] = addUp(k.Str, n.values[k.Str], value.Int())
-		default:
-			n.values[k.Str] = value.Int()
-		}
-		return true
-	})
-}
-
-// MarshalJSON writes the members in the order in which they came.
-func (n *numbers) MarshalJSON() ([]byte, error) {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, name := range n.names {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(quote(name) + ":")
-		if raw, ok := n.texts[name]; ok {
-			b.Write(raw)
-			continue
-		}
-		b.Write(mustJSON(n.values[name]))
-	}
-	b.WriteByte('}')
-	return []byte(b.String()), nil
-}
-
-// limits is "GET /limits": what the project may have and has in the region.
+// limits is "GET /limits": what the project may have and has in the region, by the
+// region's own count.
 func (a *api) limits(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-	answers, err := a.sameQuestion(ctx, by, r, "limits")
+	if err := checkParameters(r, "tenant_id"); err != nil {
+		return nil, err
+	}
+	of := store.QuotaOf{Service: quota.Compute, ProjectID: by.ProjectID}
+	if query := r.URL.Query(); query.Has("tenant_id") {
+		if !by.IsAdmin() {
+			return nil, denied("os_compute_api:limits:other_project")
+		}
+		of.ProjectID = query.Get("tenant_id")
+	}
+	a.learnDefaults(ctx)
+	limits, err := a.Store.Limits(ctx, of)
 	if err != nil {
 		return nil, err
 	}
-	var sum numbers
-	for _, n := range succeeded(answers) {
-		sum.add(gjson.GetBytes(n.Body, "limits.absolute"))
-	}
-	if n, ok := sum.values["maxServerMeta"]; ok && n > 0 {
-		sum.values["maxServerMeta"] = n - 1 // one is our mark
-	}
-	return a.merged(map[string]any{"limits": map[string]any{"rate": []any{}, "absolute": &sum}}, answers), nil
-}
-
-// quotaSet is "GET /os-quota-sets/{id}" and its forms.
-func (a *api) quotaSet(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-	answers, err := a.sameQuestion(ctx, by, r, "quota_set")
+	used, err := a.used(ctx, of)
 	if err != nil {
 		return nil, err
 	}
-	var sum numbers
-	details := map[string]*numbers{}
-	for _, n := range succeeded(answers) {
-		set := gjson.GetBytes(n.Body, "quota_set")
-		sum.add(set)
-		set.ForEach(func(k, value gjson.Result) bool {
-			if value.IsObject() {
-				addDetail(details, k.Str, value)
+	v := versionOf(r)
+	absolute := map[string]int64{}
+	for _, name := range quotaNames(v, 36) {
+		for _, shown := range limitNames[name] {
+			if shown != "maxImageMeta" || !v.AtLeast(2, 39) {
+				absolute[shown] = limits[name]
 			}
-			return true
-		})
-	}
-	for name, detail := range details {
-		sum.texts[name] = mustJSON(detail.plain())
-	}
-	return a.merged(map[string]any{"quota_set": &sum}, answers), nil
-}
-
-// addDetail adds {"limit": …, "in_use": …, "reserved": …} under names that tell
-// which resource the limit is of.
-func addDetail(details map[string]*numbers, resource string, value gjson.Result) {
-	n := details[resource]
-	if n == nil {
-		n = &numbers{}
-		details[resource] = n
-	}
-	renamed := map[string]int64{}
-	value.ForEach(func(k, number gjson.Result) bool {
-		if k.Str == "limit" {
-			renamed["limit/"+resource] = number.Int()
-		} else {
-			renamed[resource+"/"+k.Str] = number.Int()
 		}
-		return true
-	})
-	n.add(gjson.ParseBytes(mustJSON(renamed)))
-}
-
-// plain gives the members of a detail their own names back.
-func (n *numbers) plain() map[string]int64 {
-	out := map[string]int64{}
-	for name, value := range n.values {
-		before, after, _ := strings.Cut(name, "/")
-		if before == "limit" {
-			out["limit"] = value
-		} else {
-			out[after] = value
+		if shown := usedNames[name]; shown != "" {
+			absolute[shown] = used[name]
 		}
 	}
-	return out
+	return gateway.JSON(http.StatusOK, map[string]any{"limits": map[string]any{"rate": []any{}, "absolute": absolute}}), nil
 }
 
-// sameQuestion asks every pod for one object; at least one must have it.
-func (a *api) sameQuestion(ctx context.Context, by identity.Caller, r *gateway.Request, field string) ([]answer, error) {
-	q, err := questionOf(r)
+// used is what the project, or the user in it, has in the region of what is counted.
+func (a *api) used(ctx context.Context, of store.QuotaOf) (quota.Amounts, error) {
+	used, err := a.Store.ServersUsed(ctx, of.ProjectID, of.UserID)
 	if err != nil {
 		return nil, err
 	}
-	answers, err := a.askAll(ctx, by, q)
-	if err != nil {
-		return nil, err
-	}
-	for i := range answers {
-		if n := &answers[i]; n.Err == nil && (!gjson.ValidBytes(n.Body) || !gjson.GetBytes(n.Body, field).IsObject()) {
-			n.Err = &fault.Error{Kind: fault.Unavailable, Pod: n.Pod, Message: q.Op + ": the answer is not the JSON that was expected"}
-		}
-	}
-	if len(succeeded(answers)) == 0 {
-		return nil, worst(answers)
-	}
-	return answers, nil
+	n, err := a.Store.CountServerGroups(ctx, of.ProjectID, of.UserID)
+	used["server_groups"] = n
+	return used, err
 }

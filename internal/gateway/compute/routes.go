@@ -115,16 +115,16 @@ func (a *api) projectRoutes() []gateway.Route {
 		{Method: "GET", Pattern: "/os-availability-zone/detail", Strategy: gateway.Merged, Policy: "os_compute_api:os-availability-zone:detail", Admin: true, Handle: a.zonesDetail},
 		{Method: "GET", Pattern: "/limits", Strategy: gateway.Summed, Handle: a.limits},
 		{Method: "GET", Pattern: "/os-quota-sets/{id}", Strategy: gateway.Summed, Handle: a.quotaSet},
-		{Method: "GET", Pattern: "/os-quota-sets/{id}/defaults", Strategy: gateway.Summed, Handle: a.quotaSet},
-		{Method: "GET", Pattern: "/os-quota-sets/{id}/detail", Strategy: gateway.Summed, Handle: a.quotaSet},
-		{Method: "PUT", Pattern: "/os-quota-sets/{id}", Strategy: gateway.Refused, Handle: refused, Note: "a quota counts in each pod: " + perPod},
-		{Method: "DELETE", Pattern: "/os-quota-sets/{id}", Strategy: gateway.Refused, Handle: refused, Note: "a quota counts in each pod: " + perPod},
+		{Method: "GET", Pattern: "/os-quota-sets/{id}/defaults", Strategy: gateway.Summed, Handle: a.quotaDefaults},
+		{Method: "GET", Pattern: "/os-quota-sets/{id}/detail", Strategy: gateway.Summed, Handle: a.quotaDetail},
+		{Method: "PUT", Pattern: "/os-quota-sets/{id}", Strategy: gateway.Summed, Handle: a.updateQuota, Note: "the region's limit; every pod gets it too"},
+		{Method: "DELETE", Pattern: "/os-quota-sets/{id}", Strategy: gateway.Summed, Handle: a.deleteQuota},
 		{Method: "GET", Pattern: "/os-server-groups", Strategy: gateway.Merged, Handle: a.listServerGroups},
 		{Method: "POST", Pattern: "/os-server-groups", Strategy: gateway.Central, Handle: a.createServerGroup},
 		{Method: "GET", Pattern: "/os-server-groups/{id}", Strategy: gateway.Routed, Handle: a.showServerGroup},
 		{Method: "DELETE", Pattern: "/os-server-groups/{id}", Strategy: gateway.Central, Handle: a.deleteServerGroup},
-		{Method: "GET", Pattern: "/os-simple-tenant-usage", Strategy: gateway.Refused, Handle: refused, Note: "usage is counted in each pod: " + perPod},
-		{Method: "GET", Pattern: "/os-simple-tenant-usage/{id}", Strategy: gateway.Refused, Handle: refused, Note: "usage is counted in each pod: " + perPod},
+		{Method: "GET", Pattern: "/os-simple-tenant-usage", Strategy: gateway.Summed, Policy: "os_compute_api:os-simple-tenant-usage:list", Admin: true, Handle: a.usage},
+		{Method: "GET", Pattern: "/os-simple-tenant-usage/{id}", Strategy: gateway.Summed, Handle: a.projectUsage},
 	}
 }
 
@@ -147,8 +147,9 @@ func (a *api) adminRoutes() []gateway.Route {
 		{Method: "POST", Pattern: "/os-assisted-volume-snapshots", Strategy: gateway.Routed, Policy: at + "os-assisted-volume-snapshots:create", Admin: true, Handle: a.assistedSnapshot, Note: "to the pod of the volume"},
 		{Method: "DELETE", Pattern: "/os-assisted-volume-snapshots/{id}", Strategy: gateway.Routed, Policy: at + "os-assisted-volume-snapshots:delete", Admin: true, Handle: a.assistedSnapshot, Note: "to the pod of the volume"},
 		{Method: "GET", Pattern: "/os-console-auth-tokens/{id}", Strategy: gateway.Routed, Policy: at + "os-console-auth-tokens", Admin: true, Handle: a.theOnly(nil)},
-		{Method: "GET", Pattern: "/os-quota-class-sets/{id}", Strategy: gateway.Replicated, Admin: true, Handle: a.anyPod},
-	}, refusals(perPod, "PUT /os-quota-class-sets/{id}"))
+		{Method: "GET", Pattern: "/os-quota-class-sets/{id}", Strategy: gateway.Central, Policy: "os_compute_api:os-quota-class-sets:show", Admin: true, Handle: a.quotaClass},
+		{Method: "PUT", Pattern: "/os-quota-class-sets/{id}", Strategy: gateway.Replicated, Policy: "os_compute_api:os-quota-class-sets:update", Admin: true, Handle: a.updateQuotaClass},
+	})
 }
 
 func (a *api) hypervisorRoutes() []gateway.Route {

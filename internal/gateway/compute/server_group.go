@@ -33,6 +33,7 @@ func (a *api) createServerGroup(ctx context.Context, by identity.Caller, r *gate
 	if err != nil {
 		return nil, err
 	}
+	a.learnDefaults(ctx)
 	g.ProjectID, g.UserID = by.ProjectID, by.UserID
 	if g, err = a.Store.CreateServerGroup(ctx, g); err != nil {
 		return nil, err
