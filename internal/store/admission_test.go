@@ -309,3 +309,35 @@ func TestUsersHaveLimitsOfTheirOwn(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkAdmission is one more server of a project that has ten thousand.
+func BenchmarkAdmission(b *testing.B) {
+	for name, url := range map[string]func(testing.TB) string{"sqlite": storetest.SQLiteURL, "postgres": storetest.PostgresURL} {
+		b.Run(name, func(b *testing.B) {
+			s := storetest.Open(b, store.Options{URL: url(b)})
+			storetest.Pods(b, s, "pod1")
+			of := store.QuotaOf{Service: quota.Compute, ProjectID: "p"}
+			if err := s.SetQuota(b.Context(), of, quota.Amounts{"instances": -1, "cores": 1 << 30, "ram": -1}); err != nil {
+				b.Fatal(err)
+			}
+			for i := range 10 {
+				var entries []store.Entry
+				for n := range 1000 {
+					entries = append(entries, sizedServer(fmt.Sprint(i, "-", n), small))
+				}
+				if err := s.Record(b.Context(), entries...); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for i := 0; b.Loop(); i++ {
+				id := fmt.Sprint("i", i)
+				if _, err := s.Begin(b.Context(), sizedIntent(id, small)); err != nil {
+					b.Fatal(err)
+				}
+				if err := s.Abandon(b.Context(), id); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -156,10 +156,13 @@ func (rep *report) projectOf(ctx context.Context, names []string) (string, error
 	if e, err := rep.api.Store.FindEntry(ctx, store.KindServer, rep.after.id); err == nil {
 		return e.ProjectID, nil
 	}
-	answers := rep.api.askThese(ctx, rep.by, names, func(string) question {
-		return question{Method: http.MethodGet, Path: "/servers/detail", Version: minVersion, Op: "find server",
-			Query: url.Values{"all_tenants": {"1"}, "deleted": {"1"}, "uuid": {rep.after.id}}}
-	})
+	var answers []answer
+	for _, deleted := range []string{"0", "1"} {
+		answers = append(answers, rep.api.askThese(ctx, rep.by, names, func(string) question {
+			return question{Method: http.MethodGet, Path: "/servers/detail", Version: minVersion, Op: "find server",
+				Query: url.Values{"all_tenants": {"1"}, "deleted": {deleted}, "uuid": {rep.after.id}}}
+		})...)
+	}
 	for _, n := range succeeded(answers) {
 		if project := gjson.GetBytes(n.Body, "servers.0.tenant_id").Str; project != "" {
 			return project, nil

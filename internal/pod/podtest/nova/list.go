@@ -271,6 +271,8 @@ func (s *Server) filter(r *rest.Request, q url.Values) ([]*server, error) {
 	among := s.servers
 	if q.Has("changes-since") { // this list holds what was deleted since, too
 		among = slices.Concat(s.servers, s.deleted)
+	} else if truthy(q, "deleted") && r.Caller.Admin() {
+		among = s.deleted
 	}
 	for _, v := range among {
 		keep := project == "" || v.project == project
