@@ -137,7 +137,7 @@ func (a *api) unshelve(ctx context.Context, by identity.Caller, r *gateway.Reque
 	if wanted.Type != gjson.String {
 		return a.pass(ctx, by, r, podName)
 	}
-	list, own, err := a.podZones(ctx, by, wanted.Str, versionOf(r))
+	list, own, err := a.podZones(ctx, by, wanted.Str)
 	if err != nil {
 		return nil, err
 	}

@@ -129,17 +129,18 @@ func noSuchZone() error {
 }
 
 // podZones finds the pods that have the zone now, and their names for it. own is
-// true for a zone that no pod's row names: the pods are asked for that.
-func (a *api) podZones(ctx context.Context, by identity.Caller, zone string, v gateway.Microversion) (list []fleet.PodZone, own bool, err error) {
+// true for a zone that no pod's row names: the pods are asked for that, unless
+// nobody's token is at hand, as when a creation is only explained.
+func (a *api) podZones(ctx context.Context, by identity.Caller, zone string) (list []fleet.PodZone, own bool, err error) {
 	list, own, err = a.Fleet.PodZones(ctx, zone)
-	if err != nil || !own {
+	if err != nil || !own || by.Token == "" && len(list) > 0 {
 		return list, own, err
 	}
 	names := []string{}
 	for _, z := range list {
 		names = append(names, z.Pod)
 	}
-	answers, err := a.look(ctx, by, names, question{Method: http.MethodGet, Path: "/os-availability-zone", Version: v, Op: "look for zone"})
+	answers, err := a.look(ctx, by, names, question{Method: http.MethodGet, Path: "/os-availability-zone", Version: minVersion, Op: "look for zone"})
 	if err != nil {
 		return nil, own, err
 	}
@@ -166,7 +167,7 @@ func (a *api) resolveZone(ctx context.Context, j *job) error {
 	if zone.Name == "" {
 		return nil
 	}
-	list, own, err := a.podZones(ctx, j.by, zone.Name, versionOf(j.request))
+	list, own, err := a.podZones(ctx, j.by, zone.Name)
 	if err != nil || !own {
 		return err
 	}
