@@ -8,11 +8,6 @@ import (
 	"github.com/tricircle/tricircle/internal/gateway/compute/legacy"
 )
 
-// refusals are routes that answer 501 with one reason.
-func refusals(note string, lines ...string) []gateway.Route {
-	return lined(gateway.Route{Strategy: gateway.Refused, Handle: refused, Note: note}, lines)
-}
-
 // lined makes a route like the model for each "METHOD /pattern".
 func lined(model gateway.Route, lines []string) []gateway.Route {
 	routes := make([]gateway.Route, 0, len(lines))

@@ -9,9 +9,9 @@ import (
 	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
-func (c *client) setQuota(t *testing.T, project string, limits m) reply {
+func (c *client) setQuota(t *testing.T, project string, limits m) {
 	t.Helper()
-	return c.do("PUT", "/os-quota-sets/"+project, m{"quota_set": limits}).want(t, 200)
+	c.do("PUT", "/os-quota-sets/"+project, m{"quota_set": limits}).want(t, 200)
 }
 
 // TestQuotaIsOneNumber: for both pods together, exactly, with a pod's own lower

@@ -7,11 +7,6 @@ import (
 	"github.com/tricircle/tricircle/internal/store"
 )
 
-// Reasons that several refused routes share.
-const (
-	perPod = "do it in each pod"
-)
-
 // routes is the Compute API. A path that is not here gets Nova's 404.
 func (a *api) routes() []gateway.Route {
 	return slices.Concat(a.versionRoutes(), a.serverRoutes(), a.subRoutes(), a.flavorRoutes(), a.projectRoutes(), a.adminRoutes(), a.closedRoutes())
