@@ -44,7 +44,7 @@ func (f *Fleet) Decide(ctx context.Context, by identity.Caller, need Need) (stor
 		return store.Pod{}, d, err
 	}
 	chosen, _ := find(pods, d.Pod)
-	err = f.keepBinding(ctx, pods, chosen, bound[chosen.Zone], by.ProjectID)
+	err = f.keepBinding(ctx, pods, chosen, bound[chosen.Zone].Pod, by.ProjectID)
 	return chosen, d, err
 }
 
@@ -60,7 +60,7 @@ func (f *Fleet) Explain(ctx context.Context, by identity.Caller, need Need) (Dec
 }
 
 // candidates are all pods with what is known of them without asking.
-func (f *Fleet) candidates(ctx context.Context, need Need) ([]store.Pod, map[string]string, []Candidate, error) {
+func (f *Fleet) candidates(ctx context.Context, need Need) ([]store.Pod, map[string]store.Binding, []Candidate, error) {
 	pods, err := f.Pods(ctx)
 	if err != nil {
 		return nil, nil, nil, err
@@ -73,7 +73,7 @@ func (f *Fleet) candidates(ctx context.Context, need Need) ([]store.Pod, map[str
 	candidates := make([]Candidate, 0, len(pods))
 	for _, p := range pods {
 		candidates = append(candidates, Candidate{
-			Pod: p.Name, Zone: p.Zone, Cordoned: p.Cordoned, Bound: bound[p.Zone] == p.Name,
+			Pod: p.Name, Zone: p.Zone, Cordoned: p.Cordoned, Bound: bound[p.Zone].Pod == p.Name, Home: p.Name == home(bound),
 			Capacity: f.capacity.find(p.Name), Size: size, Full: f.full.find(p.Name, need.ProjectID, size),
 		})
 	}
@@ -82,7 +82,7 @@ func (f *Fleet) candidates(ctx context.Context, need Need) ([]store.Pod, map[str
 
 // bindings maps zone to the pod that the project is bound to there. Of several in
 // a zone the store lists the one in force first.
-func (f *Fleet) bindings(ctx context.Context, project string) (map[string]string, error) {
+func (f *Fleet) bindings(ctx context.Context, project string) (map[string]store.Binding, error) {
 	if project == "" {
 		// To the store an empty project means all of them.
 		return nil, fault.New(fault.Invalid, "", "The token has no project: a server needs one")
@@ -91,13 +91,25 @@ func (f *Fleet) bindings(ctx context.Context, project string) (map[string]string
 	if err != nil {
 		return nil, err
 	}
-	bound := map[string]string{}
+	bound := map[string]store.Binding{}
 	for _, b := range all {
-		if bound[b.Zone] == "" {
-			bound[b.Zone] = b.Pod
+		if bound[b.Zone].Pod == "" {
+			bound[b.Zone] = b
 		}
 	}
 	return bound, nil
+}
+
+// home is the pod of the oldest of the bindings, empty without any.
+func home(bound map[string]store.Binding) string {
+	var oldest store.Binding
+	for _, b := range bound {
+		older := b.BoundAt.Before(oldest.BoundAt) || b.BoundAt.Equal(oldest.BoundAt) && b.Pod < oldest.Pod
+		if oldest.Pod == "" || older {
+			oldest = b
+		}
+	}
+	return oldest.Pod
 }
 
 func (f *Fleet) keepBinding(ctx context.Context, pods []store.Pod, chosen store.Pod, bound, project string) error {

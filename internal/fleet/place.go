@@ -52,6 +52,7 @@ type Candidate struct {
 	Asked    bool   // the pod itself has told what follows
 	Away     string // why nobody answers there; empty: it answers
 	Bound    bool   // the project uses it already in this zone
+	Home     bool   // of the pods that the project uses, the one it has used longest
 	NoImage  bool
 	NoFlavor bool
 	NoVolume []string // the volumes wanted that are not there

@@ -73,8 +73,13 @@ func apart(c Candidate, n Need) (float64, string) {
 	return float64(-used), fmt.Sprintf("%d of the request's servers there", used)
 }
 
-func binding(c Candidate, _ Need) (float64, string) {
-	if c.Bound {
+// binding keeps a project where it is: in a zone, in its pod there; without a
+// zone, where it was first, so that a server and its volume come together.
+func binding(c Candidate, n Need) (float64, string) {
+	switch {
+	case c.Home && n.Zone == "":
+		return 2, "the project's first pod"
+	case c.Bound:
 		return 1, "the project's pod in the zone"
 	}
 	return 0, ""

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/store"
 )
 
 // hosts is a capacity of n equal hosts of 16 CPUs, 64 GiB and 1000 GiB, of which
@@ -101,6 +103,7 @@ func TestWeightsInOrder(t *testing.T) {
 		{"the bound pod when all are full", Candidate{Bound: true, Full: "so it said"}, Candidate{Full: "too"}, nil, "a"},
 		{"apart goes before the binding", Candidate{Bound: true}, Candidate{}, map[string]int{"a": 1}, "b"},
 		{"and begins again when all are used", Candidate{Bound: true}, Candidate{}, map[string]int{"a": 1, "b": 1}, "a"},
+		{"of two bound pods the first one", Candidate{Bound: true}, Candidate{Bound: true, Home: true, Capacity: hosts(1, 90)}, nil, "b"},
 		{"but not before room", Candidate{}, Candidate{Full: "so it said"}, map[string]int{"a": 5}, "a"},
 	}
 	for _, tt := range tests {
@@ -111,6 +114,28 @@ func TestWeightsInOrder(t *testing.T) {
 				t.Errorf("%s: Place = %s, %v, want %s", tt.name, d.Pod, err, tt.want)
 			}
 		}
+	}
+}
+
+// TestHome: what is asked for without a zone comes together, whatever else the
+// project has used since.
+func TestHome(t *testing.T) {
+	t.Parallel()
+	at := func(zone, pod string, second int64) store.Binding {
+		return store.Binding{Zone: zone, Pod: pod, BoundAt: time.Unix(second, 0)}
+	}
+	for want, bound := range map[string]map[string]store.Binding{
+		"":  {},
+		"a": {"az1": at("az1", "b", 2), "az2": at("az2", "a", 1), "az3": at("az3", "c", 3)},
+		"b": {"az1": at("az1", "b", 1), "az2": at("az2", "c", 1)},
+	} {
+		if got := home(bound); got != want {
+			t.Errorf("home(%v) = %q, want %q", bound, got, want)
+		}
+	}
+	pods := []Candidate{{Pod: "a", Zone: "az1", Bound: true}, {Pod: "b", Zone: "az2", Bound: true, Home: true}}
+	if d, err := Place(pods, Need{Zone: "az1"}); err != nil || d.Pod != "a" {
+		t.Errorf("with a zone: %s, %v, want the pod there", d.Pod, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/tricircle/tricircle/internal/fault"
 )
@@ -11,10 +12,12 @@ type Binding struct {
 	ProjectID string `json:"project_id"`
 	Zone      string `json:"zone"`
 	Pod       string `json:"pod"`
+
+	BoundAt time.Time `json:"-"`
 }
 
 func scanBinding(row scanner) (b Binding, err error) {
-	err = row.Scan(&b.ProjectID, &b.Zone, &b.Pod)
+	err = row.Scan(&b.ProjectID, &b.Zone, &b.Pod, intoTime(&b.BoundAt))
 	return b, err
 }
 
@@ -38,7 +41,7 @@ func (s *Store) Bind(ctx context.Context, project, zone, pod string) error {
 func (s *Store) FindBinding(ctx context.Context, project, zone string) (Binding, error) {
 	missing := fault.New(fault.NotFound, "", "project %s uses no pod in zone %s yet", project, zone)
 	return find(ctx, s.reader(), missing, scanBinding, `
-		SELECT project_id, zone, pod FROM bindings
+		SELECT project_id, zone, pod, bound_at FROM bindings
 		WHERE project_id = ? AND zone = ?
 		ORDER BY bound_at DESC, pod
 		LIMIT 1`, project, zone)
@@ -48,7 +51,7 @@ func (s *Store) FindBinding(ctx context.Context, project, zone string) (Binding,
 // one in force first.
 func (s *Store) ListBindings(ctx context.Context, project string) ([]Binding, error) {
 	return list(ctx, s.reader(), scanBinding, `
-		SELECT project_id, zone, pod FROM bindings
+		SELECT project_id, zone, pod, bound_at FROM bindings
 		WHERE project_id = ? OR ? = ''
 		ORDER BY project_id, zone, bound_at DESC, pod`, project, project)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/store"
@@ -125,9 +126,9 @@ func TestBinding(t *testing.T) {
 		if b, err := s.FindBinding(ctx, "p", "az1"); err != nil || b.Pod != "pod2" {
 			t.Errorf("FindBinding = %+v, %v; want the last", b, err)
 		}
-		want := []store.Binding{{"p", "az1", "pod2"}, {"p", "az1", "pod1"}}
+		want := []store.Binding{{ProjectID: "p", Zone: "az1", Pod: "pod2"}, {ProjectID: "p", Zone: "az1", Pod: "pod1"}}
 		for _, project := range []string{"p", ""} {
-			if got, err := s.ListBindings(ctx, project); err != nil || !cmp.Equal(want, got) {
+			if got, err := s.ListBindings(ctx, project); err != nil || !cmp.Equal(want, got, cmpopts.IgnoreFields(store.Binding{}, "BoundAt")) {
 				t.Errorf("ListBindings(%q) = %v, %v; want %v", project, got, err, want)
 			}
 		}

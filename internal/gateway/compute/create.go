@@ -227,9 +227,18 @@ func (a *api) attempt(ctx context.Context, j *job, in store.Intent, ports []topo
 	return n, unknown(n.Err)
 }
 
+// unzoned is what Nova calls hosts that are in no zone. Its manual advises never
+// to ask for it by name: a host leaves it for the zone of an aggregate.
+const unzoned = "nova"
+
 // podZone is the pod's word for the zone. Without a wish the pod's own default
 // holds, unless the pod's row says which part of the pod is ours.
-func (j *job) podZone() string { return j.pod.PodZone }
+func (j *job) podZone() string {
+	if j.wish.Zone.Name == "" && j.wish.Zone.Host == "" && j.wish.Zone.Node == "" && j.pod.PodZone == unzoned {
+		return ""
+	}
+	return j.pod.PodZone
+}
 
 // begin writes the journal and makes the server's own ports. It returns all its
 // ports, in the order of its interfaces.
