@@ -25,7 +25,7 @@ func TestTheWindowIsWhatAllPodsSpeak(t *testing.T) {
 	r := train(t, "")
 	demo := r.as("demo")
 	doc := demo.do("GET", "/compute/", nil).want(t, 200)
-	if got := doc.get("versions.0.version").Str + " " + doc.get("versions.0.min_version").Str; got != "2.79 2.1" {
+	if got := doc.get("versions.1.version").Str + " " + doc.get("versions.1.min_version").Str; got != "2.79 2.1" {
 		t.Errorf("the document says %s", got)
 	}
 	refused := demo.do("GET", compute+"/servers", nil).want(t, 406)
@@ -56,7 +56,7 @@ func TestNewerThanTheOldestPod(t *testing.T) {
 	t.Parallel()
 	r := train(t, "2.93")
 	demo := r.as("demo")
-	if got := demo.do("GET", "/compute/", nil).want(t, 200).get("versions.0.version").Str; got != "2.93" {
+	if got := demo.do("GET", "/compute/", nil).want(t, 200).get("versions.1.version").Str; got != "2.93" {
 		t.Fatalf("offered is %s", got)
 	}
 	one, two := demo.boot(m{"availability_zone": "az1"}), demo.boot(m{"availability_zone": "az2", "tags": []string{"x"}})

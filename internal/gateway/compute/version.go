@@ -33,14 +33,14 @@ func (a *api) tooOld(ctx context.Context, j *job) (map[string]string, error) {
 }
 
 // versions is "GET /compute/": the list of API versions, in which microversions
-// play no part. Nova's v2.0, the same API without them, is not offered.
+// play no part.
 func (a *api) versions(ctx context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 	doc, err := a.versionDocument(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	doc["links"] = []map[string]string{{"rel": "self", "href": r.PrefixURL() + "/v2.1/"}}
-	return gateway.JSON(http.StatusOK, map[string]any{"versions": []any{doc}}), nil
+	return gateway.JSON(http.StatusOK, map[string]any{"versions": []any{unversioned(r), doc}}), nil
 }
 
 // version is "GET /compute/v2.1/": one version's document. Anybody may read it,
