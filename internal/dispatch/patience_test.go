@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -104,7 +105,7 @@ func TestAPodGivenUpIsStillJudged(t *testing.T) {
 		if leaves {
 			want = context.Canceled
 		}
-		if got := <-ended; got != want {
+		if got := <-ended; !errors.Is(got, want) {
 			t.Errorf("client leaves %v: the pod's request ended with %v, want %v", leaves, got, want)
 		}
 	}
