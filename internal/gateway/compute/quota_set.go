@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
@@ -202,7 +204,7 @@ func readQuotas(r *gateway.Request, field string, names []string, forcible bool)
 		case name == "networks" && slices.Contains(names, "fixed_ips") && forcible:
 			return nil, false, fault.New(fault.Invalid, "", "The networks quota has been removed")
 		case !slices.Contains(names, name):
-			return nil, false, wrongValue(field, raw, "Additional properties are not allowed ('"+name+"' was unexpected)")
+			return nil, false, misfit(field, gjson.ParseBytes(raw), unexpectedProperties([]string{pythonString(name)}))
 		default:
 			if limits[name], err = readQuota(name, set[name]); err != nil {
 				return nil, false, err
@@ -298,7 +300,9 @@ func (a *api) deleteQuota(ctx context.Context, by identity.Caller, r *gateway.Re
 	if err := a.Store.DropQuota(ctx, of); err != nil {
 		return nil, err
 	}
-	return gateway.Empty(http.StatusAccepted), nil
+	reply := gateway.Empty(http.StatusAccepted)
+	reply.Header = http.Header{"Content-Type": {"application/json"}} // Nova's empty answer has a type
+	return reply, nil
 }
 
 // classNames are the resources that a class shows; the groups were forgotten in
