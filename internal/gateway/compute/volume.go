@@ -112,7 +112,7 @@ func (a *api) withVolume(ctx context.Context, by identity.Caller, r *gateway.Req
 		return nil, err
 	}
 	if err == nil && volumeAt != at {
-		return nil, fault.New(fault.Invalid, "", 
+		return nil, fault.New(fault.Invalid, "",
 			"Invalid volume: volume %s is in zone %s (pod %s) and server %s in zone %s (pod %s): a server can only use volumes of its own pod",
 			volumeID, a.Fleet.ZoneOf(volumeAt), volumeAt, id, a.Fleet.ZoneOf(at), at)
 	}
