@@ -13,6 +13,7 @@ import (
 	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -67,7 +68,13 @@ func (a *api) remove(ctx context.Context, by identity.Caller, r *gateway.Request
 func (a *api) deleteIn(ctx context.Context, by identity.Caller, podName, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	n := a.ask(ctx, by, podName, question{Method: http.MethodDelete, Path: "/servers/" + url.PathEscape(id), Version: minVersion, Op: "delete server"})
+	q := question{Method: http.MethodDelete, Path: "/servers/" + url.PathEscape(id), Version: minVersion, Op: "delete server"}
+	n := a.ask(ctx, by, podName, q)
+	if n.Away() && !pod.NotDone(n.Err) {
+		// The pod may have done it. Asking again tells; if that fails too, the next
+		// census finds out and frees what the server held.
+		n = a.ask(ctx, by, podName, q)
+	}
 	if n.Err != nil && !fault.Is(n.Err, fault.NotFound) {
 		return n.Err
 	}
