@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -72,8 +73,14 @@ func leftInPods(t *testing.T, project string) {
 	t.Cleanup(func() {
 		for _, p := range pods(t) {
 			for _, g := range p.list(p.Network, "security-groups?project_id="+project, "security_groups") {
-				_, err := p.Network.Delete(live(t), p.Network.ServiceURL("security-groups", g.text("id")), nil)
-				p.gone("security group", g.text("id"), err)
+				// The ports of a server that is just gone may hold it for a moment.
+				eventually(t, time.Minute, "security group gone from "+p.Name, func() error {
+					_, err := p.Network.Delete(live(t), p.Network.ServiceURL("security-groups", g.text("id")), nil)
+					if gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
+						return nil
+					}
+					return err
+				})
 			}
 		}
 	})
