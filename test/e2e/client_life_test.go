@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestClientLife walks through the life of a server with the client, in one zone
-// after the other.
+// TestClientLife walks through the life of a server with the client, in both zones
+// at once.
 func TestClientLife(t *testing.T) {
 	leavesNothing(t, login(t, "alt"))
 	c := Client{t, "alt"}
@@ -25,9 +25,14 @@ func TestClientLife(t *testing.T) {
 	c.run("network create cli-life")
 	c.atEnd("network delete cli-life")
 	c.run("subnet create --network cli-life --subnet-range 10.94.0.0/24 cli-life")
-	for _, zone := range []string{"az1", "az2"} {
-		c.life(zone, "cli-"+zone)
-	}
+	t.Run("zones", func(t *testing.T) { // which ends when both have
+		for _, zone := range []string{"az1", "az2"} {
+			t.Run(zone, func(t *testing.T) {
+				t.Parallel()
+				Client{t, "alt"}.life(zone, "cli-"+zone)
+			})
+		}
+	})
 }
 
 // life makes one server in the zone, does to it what users do, and deletes it.
