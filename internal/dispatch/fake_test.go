@@ -60,7 +60,10 @@ func (f *fakePod) Do(ctx context.Context, r pod.Request) (*http.Response, error)
 	}
 	switch what {
 	case "slow":
-		time.Sleep(100 * time.Millisecond)
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	case "hang":
 		<-ctx.Done()
 		return nil, &fault.Error{Kind: fault.Timeout, Pod: f.name, Message: "no answer in time", Err: ctx.Err()}

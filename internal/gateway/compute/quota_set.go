@@ -204,7 +204,7 @@ func readQuotas(r *gateway.Request, field string, names []string, forcible bool)
 		case name == "networks" && slices.Contains(names, "fixed_ips") && forcible:
 			return nil, false, fault.New(fault.Invalid, "", "The networks quota has been removed")
 		case !slices.Contains(names, name):
-			return nil, false, misfit(field, gjson.ParseBytes(raw), unexpectedProperties([]string{pythonString(name)}))
+			return nil, false, misfit(field, gjson.ParseBytes(raw), unexpectedProperties([]string{gateway.Quoted(name)}))
 		default:
 			if limits[name], err = readQuota(name, set[name]); err != nil {
 				return nil, false, err

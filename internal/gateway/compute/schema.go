@@ -9,56 +9,16 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/gateway"
 )
 
 // Nova checks requests against JSON schemas and says what does not fit in
 // Python's words. Where we answer ourselves, we say the same.
 
-// python is the value as Python shows it inside of another one.
-func python(v gjson.Result) string {
-	switch {
-	case v.Type == gjson.Null:
-		return "None"
-	case v.Type == gjson.True:
-		return "True"
-	case v.Type == gjson.False:
-		return "False"
-	case v.Type == gjson.String:
-		return pythonString(v.Str)
-	case v.IsArray() || v.IsObject():
-		return pythonItems(v)
-	}
-	return v.Raw
-}
-
-func pythonString(s string) string {
-	quote := "'"
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
-		quote = `"`
-	}
-	return quote + strings.NewReplacer(`\`, `\\`, quote, `\`+quote, "\n", `\n`, "\t", `\t`, "\r", `\r`).Replace(s) + quote
-}
-
-func pythonItems(v gjson.Result) string {
-	var items []string
-	v.ForEach(func(k, item gjson.Result) bool {
-		text := python(item)
-		if v.IsObject() {
-			text = python(k) + ": " + text
-		}
-		items = append(items, text)
-		return true
-	})
-	if v.IsObject() {
-		return "{" + strings.Join(items, ", ") + "}"
-	}
-	return "[" + strings.Join(items, ", ") + "]"
-}
-
 // unfit is the error for a field whose value does not fit. problem follows the
 // value as Python shows it.
 func unfit(field string, v gjson.Result, problem string) error {
-	return fault.New(fault.Invalid, "", "Invalid input for field/attribute %s. Value: %s. %s %s", field, pythonText(v), python(v), problem)
+	return fault.New(fault.Invalid, "", "Invalid input for field/attribute %s. Value: %s. %s %s", field, gateway.Str(v), gateway.Repr(v), problem)
 }
 
 // misfit is unfit for what is wrong about an object as a whole.
@@ -66,15 +26,7 @@ func misfit(field string, v gjson.Result, problem string) error {
 	if field == "" {
 		return fault.New(fault.Invalid, "", "%s", problem)
 	}
-	return fault.New(fault.Invalid, "", "Invalid input for field/attribute %s. Value: %s. %s", field, pythonText(v), problem)
-}
-
-// pythonText is the value as Python prints it: a string without quotes.
-func pythonText(v gjson.Result) string {
-	if v.Type == gjson.String {
-		return v.Str
-	}
-	return python(v)
+	return fault.New(fault.Invalid, "", "Invalid input for field/attribute %s. Value: %s. %s", field, gateway.Str(v), problem)
 }
 
 // checkObject holds an object to the members that it must and may have. The
@@ -82,7 +34,7 @@ func pythonText(v gjson.Result) string {
 func checkObject(field string, v gjson.Result, required []string, optional ...string) error {
 	if !v.IsObject() {
 		if field == "" {
-			return fault.New(fault.Invalid, "", "%s is not of type 'object'", python(v))
+			return fault.New(fault.Invalid, "", "%s is not of type 'object'", gateway.Repr(v))
 		}
 		return unfit(field, v, "is not of type 'object'")
 	}
@@ -94,7 +46,7 @@ func checkObject(field string, v gjson.Result, required []string, optional ...st
 	var unexpected []string
 	v.ForEach(func(k, _ gjson.Result) bool {
 		if !slices.Contains(required, k.Str) && !slices.Contains(optional, k.Str) {
-			unexpected = append(unexpected, pythonString(k.Str))
+			unexpected = append(unexpected, gateway.Quoted(k.Str))
 		}
 		return true
 	})
@@ -117,7 +69,7 @@ func onlyParameters(query url.Values, known ...string) error {
 	var unexpected []string
 	for name := range query {
 		if !slices.Contains(known, name) {
-			unexpected = append(unexpected, pythonString(name))
+			unexpected = append(unexpected, gateway.Quoted(name))
 		}
 	}
 	if len(unexpected) == 0 {

@@ -87,7 +87,7 @@ func policyOf(field string, v gjson.Result, version gateway.Microversion) (strin
 		if v.Type == gjson.String && v.Str == known {
 			return known, nil
 		}
-		quoted = append(quoted, pythonString(known))
+		quoted = append(quoted, gateway.Quoted(known))
 	}
 	return "", unfit(field, v, "is not one of ["+strings.Join(quoted, ", ")+"]")
 }

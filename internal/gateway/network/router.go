@@ -47,7 +47,8 @@ func readGateway(name string, v any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		set(values{"on": on}, "on", newFlag(&want))
+		flag := on.(bool)
+		want.SNAT = &flag
 	}
 	if ips, given := m["external_fixed_ips"]; given && ips != nil {
 		fixed, err := readFixedIPs("external_fixed_ips", ips)
@@ -57,11 +58,6 @@ func readGateway(name string, v any) (any, error) {
 		want.WantIPs = fixed.([]topology.WantIP)
 	}
 	return want, nil
-}
-
-func newFlag(want *topology.WantGateway) *bool {
-	want.SNAT = new(bool)
-	return want.SNAT
 }
 
 // guardGateway: which address a gateway has, and whether it translates, are the
@@ -116,24 +112,28 @@ func (a *api) createRouters(ctx context.Context, by identity.Caller, all []value
 			return nil, err
 		}
 		set(v, "project_id", &specs[i].ProjectID)
-		if err := a.setRouter(ctx, by, &specs[i], v); err != nil {
+		if err := a.checkGateway(ctx, by, v); err != nil {
 			return nil, err
 		}
+		setRouter(&specs[i], v)
 	}
 	return a.Store.CreateRouters(ctx, specs)
 }
 
 // setRouter takes over what may also be changed later.
-func (a *api) setRouter(ctx context.Context, by identity.Caller, spec *store.RouterSpec, v values) error {
+func setRouter(spec *store.RouterSpec, v values) {
 	set(v, "name", &spec.Name)
 	set(v, "description", &spec.Description)
 	set(v, "admin_state_up", &spec.AdminStateUp)
 	set(v, "routes", &spec.Routes)
-	want, sent := v["external_gateway_info"].(topology.WantGateway)
-	if !sent {
-		return nil
+	if want, sent := v["external_gateway_info"].(topology.WantGateway); sent {
+		spec.WantGateway = &want
 	}
-	spec.WantGateway = &want
+}
+
+// checkGateway hides networks that the caller does not see.
+func (a *api) checkGateway(ctx context.Context, by identity.Caller, v values) error {
+	want, _ := v["external_gateway_info"].(topology.WantGateway)
 	if want.NetworkID == "" {
 		return nil
 	}
@@ -144,19 +144,14 @@ func (a *api) updateRouter(ctx context.Context, by identity.Caller, old *topolog
 	if err := authorise(routerAttributes, "update_router", v, standing{admin: by.IsAdmin()}); err != nil {
 		return topology.Router{}, err
 	}
-	var asked store.RouterSpec // so that no other resource is looked up in the transaction
-	if err := a.setRouter(ctx, by, &asked, v); err != nil {
+	if err := a.checkGateway(ctx, by, v); err != nil {
 		return topology.Router{}, err
 	}
 	return a.Store.UpdateRouter(ctx, old.ID, func(spec *store.RouterSpec) error {
 		if err := check(match, spec.Revision); err != nil {
 			return err
 		}
-		set(v, "name", &spec.Name)
-		set(v, "description", &spec.Description)
-		set(v, "admin_state_up", &spec.AdminStateUp)
-		set(v, "routes", &spec.Routes)
-		spec.WantGateway = asked.WantGateway
+		setRouter(spec, v)
 		return nil
 	})
 }

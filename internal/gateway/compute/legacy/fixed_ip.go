@@ -37,7 +37,7 @@ func (d *Doors) AddFixedIP(ctx context.Context, by identity.Caller, r *gateway.R
 	if err != nil {
 		return "", err
 	}
-	network, server := str(doc.Get("addFixedIp.networkId")), r.Param("id")
+	network, server := gateway.Str(doc.Get("addFixedIp.networkId")), r.Param("id")
 	s, err := d.ask(ctx, by, http.MethodGet, networks+"subnets", url.Values{"network_id": {network}})
 	if err != nil {
 		return "", err

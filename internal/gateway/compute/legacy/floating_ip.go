@@ -159,7 +159,7 @@ func (d *Doors) createFloatingIP(ctx context.Context, by identity.Caller, r *gat
 	if err != nil {
 		return nil, err
 	}
-	pool := str(doc.Get("pool"))
+	pool := gateway.Str(doc.Get("pool"))
 	if v := doc.Get("pool"); !v.Exists() || v.Type == gjson.Null || pool == "" {
 		pool = ""
 	}

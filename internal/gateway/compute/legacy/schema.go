@@ -84,13 +84,13 @@ func (s schema) check(doc gjson.Result) error {
 	case f.path == "":
 		return badRequest("%s", f.what)
 	}
-	return badRequest("Invalid input for field/attribute %s. Value: %s. %s", f.path, str(f.value), f.what)
+	return badRequest("Invalid input for field/attribute %s. Value: %s. %s", f.path, gateway.Str(f.value), f.what)
 }
 
 func (s schema) flaw(path string, v gjson.Result) *flaw {
 	is := func(what string) *flaw { return &flaw{path, v, what} }
 	if len(s.types) > 0 && !slices.ContainsFunc(s.types, func(t string) bool { return hasType(v, t) }) {
-		return is(repr(v) + " is not of type '" + strings.Join(s.types, "', '") + "'")
+		return is(gateway.Repr(v) + " is not of type '" + strings.Join(s.types, "', '") + "'")
 	}
 	if v.IsObject() {
 		if f := s.objectFlaw(path, v); f != nil {
@@ -111,7 +111,7 @@ func (s schema) objectFlaw(path string, v gjson.Result) *flaw {
 	}
 	for _, name := range s.required {
 		if !v.Get(escaped(name)).Exists() {
-			return is(quoted(name) + " is a required property")
+			return is(gateway.Quoted(name) + " is a required property")
 		}
 	}
 	if s.keys != nil {
@@ -120,7 +120,7 @@ func (s schema) objectFlaw(path string, v gjson.Result) *flaw {
 	var extra []string
 	v.ForEach(func(key, _ gjson.Result) bool {
 		if !slices.ContainsFunc(s.properties, func(p property) bool { return p.name == key.Str }) {
-			extra = append(extra, quoted(key.Str))
+			extra = append(extra, gateway.Quoted(key.Str))
 		}
 		return true
 	})
@@ -140,7 +140,7 @@ func (s schema) patternFlaw(is func(string) *flaw, v gjson.Result) (f *flaw) {
 	v.ForEach(func(key, value gjson.Result) bool {
 		count++
 		if !s.keys.MatchString(key.Str) {
-			odd = append(odd, quoted(key.Str))
+			odd = append(odd, gateway.Quoted(key.Str))
 		} else if f == nil {
 			f = s.value.flaw(key.Str, value)
 		}
@@ -151,13 +151,13 @@ func (s schema) patternFlaw(is func(string) *flaw, v gjson.Result) (f *flaw) {
 	case f != nil:
 		return f
 	case len(odd) == 1:
-		return is(odd[0] + " does not match any of the regexes: " + quoted(s.keys.String()))
+		return is(odd[0] + " does not match any of the regexes: " + gateway.Quoted(s.keys.String()))
 	case len(odd) > 1:
-		return is(strings.Join(odd, ", ") + " do not match any of the regexes: " + quoted(s.keys.String()))
+		return is(strings.Join(odd, ", ") + " do not match any of the regexes: " + gateway.Quoted(s.keys.String()))
 	case count < s.fewest:
-		return is(repr(v) + " does not have enough properties")
+		return is(gateway.Repr(v) + " does not have enough properties")
 	case s.most > 0 && count > s.most:
-		return is(repr(v) + " has too many properties")
+		return is(gateway.Repr(v) + " has too many properties")
 	}
 	return nil
 }
@@ -166,25 +166,25 @@ func (s schema) scalarFlaw(v gjson.Result, is func(string) *flaw) *flaw {
 	word := v.Type == gjson.String
 	switch {
 	case word && s.pattern != nil && !s.pattern.MatchString(v.Str):
-		return is(repr(v) + " does not match " + quoted(s.pattern.String()))
+		return is(gateway.Repr(v) + " does not match " + gateway.Quoted(s.pattern.String()))
 	case word && utf8.RuneCountInString(v.Str) < s.shortest:
-		return is(repr(v) + " is too short")
+		return is(gateway.Repr(v) + " is too short")
 	case word && s.longest > 0 && utf8.RuneCountInString(v.Str) > s.longest:
-		return is(repr(v) + " is too long")
+		return is(gateway.Repr(v) + " is too long")
 	case len(s.enum) > 0 && !slices.Contains(s.enum, v.Raw):
 		list := gjson.Parse("[" + strings.Join(s.enum, ",") + "]")
-		return is(repr(v) + " is not one of " + repr(list))
+		return is(gateway.Repr(v) + " is not one of " + gateway.Repr(list))
 	case s.format == "ip" && word && !isIP(v.Str):
-		return is(repr(v) + " is not valid under any of the given schemas")
+		return is(gateway.Repr(v) + " is not valid under any of the given schemas")
 	case s.minimum != nil && belowMinimum(v, *s.minimum):
-		return is(str(v) + " is less than the minimum of " + strconv.Itoa(*s.minimum))
+		return is(gateway.Str(v) + " is less than the minimum of " + strconv.Itoa(*s.minimum))
 	}
 	return nil
 }
 
 // belowMinimum counts numbers and Nova's numbers in strings.
 func belowMinimum(v gjson.Result, minimum int) bool {
-	n, err := strconv.ParseFloat(strings.TrimSpace(str(v)), 64)
+	n, err := strconv.ParseFloat(strings.TrimSpace(gateway.Str(v)), 64)
 	return err == nil && n < float64(minimum)
 }
 
@@ -242,7 +242,7 @@ func count(query url.Values, name string, absent int) (int, error) {
 		wrong := ""
 		switch {
 		case !digits.MatchString(value):
-			wrong = quoted(value) + " does not match '^[0-9]*$'"
+			wrong = gateway.Quoted(value) + " does not match '^[0-9]*$'"
 		case value == "":
 			wrong = "'' is too short"
 		}

@@ -235,7 +235,7 @@ func content(r *gateway.Request, key string) (gjson.Result, error) {
 	case !v.Exists() || v.Type == gjson.Null:
 		return v, badRequest("Missing parameter %s", key)
 	case !v.IsObject():
-		return v, badRequest("Invalid input for field/attribute %s. Value: %s. %s is not of type 'object'", key, str(v), repr(v))
+		return v, badRequest("Invalid input for field/attribute %s. Value: %s. %s is not of type 'object'", key, gateway.Str(v), gateway.Repr(v))
 	}
 	return v, nil
 }
