@@ -20,6 +20,9 @@ import (
 // The region under test, and the tenant and operator who use it.
 var region *Region
 
+// closing is said at the very end of a failed run, below the program's log.
+var closing []string
+
 func TestMain(m *testing.M) {
 	var err error
 	region, err = startRegion()
@@ -29,7 +32,10 @@ func TestMain(m *testing.M) {
 	}
 	if region != nil {
 		if code != 0 {
-			fmt.Fprintf(os.Stderr, "the end of the program's log:\n%s\n", region.logTail(60))
+			fmt.Fprintf(os.Stderr, "the end of the program's log:\n%s\n", region.logTail(30))
+			for _, words := range closing {
+				fmt.Fprintln(os.Stderr, words)
+			}
 		}
 		region.stop()
 	}

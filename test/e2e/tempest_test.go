@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"bytes"
 	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"testing"
@@ -25,8 +27,11 @@ func TestTempest(t *testing.T) {
 		}
 	}
 	cmd := exec.CommandContext(live(t), "../tempest/run", args...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, &said), os.Stderr
 	if err := cmd.Run(); err != nil {
 		t.Errorf("tempest: %v", err)
+		_, verdict, _ := bytes.Cut(said.Bytes(), []byte("\n  "))
+		closing = append(closing, "TestTempest:\n  "+string(verdict))
 	}
 }
