@@ -64,10 +64,10 @@ e2e: build ## end-to-end tests on real OpenStack clouds (root; starts the testbe
 	go test -tags e2e -count 1 -timeout 30m -v ./test/e2e/...
 
 .PHONY: tempest
-tempest: ## all of Tempest's Compute tests against a region of their own; makes docs/conformance.md
+tempest: ## all of Tempest's tests against a region of their own; makes docs/conformance.md
 	@.ci/need root tempest
 	testbed/up
-	go test -tags e2e -count 1 -timeout 60m -v -run '^TestTempest$$' ./test/e2e -tempest compute.txt \
+	go test -tags e2e -count 1 -timeout 90m -v -run '^TestTempest$$' ./test/e2e -tempest compute.txt,network.txt,neutron.txt \
 	  -tempest-out $(TRICIRCLE_TESTBED_DIR)/tempest -tempest-page $(CURDIR)/docs/conformance.md
 
 .PHONY: bench

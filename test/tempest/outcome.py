@@ -10,10 +10,25 @@ def short(test):
     return re.sub(r'\[[^]]*\]', '', test, count=1)
 
 
+SUITES = (
+    ('compute', 'tempest.api.compute.', "Compute: Tempest"),
+    ('network', 'tempest.api.network.', "Network: Tempest"),
+    ('neutron', 'neutron_tempest_plugin.api.', "Network: Neutron's plugin for Tempest"),
+)
+
+
+def suite(test):
+    """Which list the test is in, and the rest of its name."""
+    for name, prefix, _ in SUITES:
+        if test.startswith(prefix):
+            return name, test[len(prefix):]
+    return 'other', test
+
+
 def area(test):
-    """The module below tempest.api.compute: servers, admin, ..."""
-    parts = test.split('.')
-    return parts[3] if len(parts) > 6 else parts[3].replace('test_', '')
+    """The module below the suite's: servers, admin, ports, ..., with its negative
+    tests."""
+    return re.sub(r'^test_|_negative$', '', suite(test)[1].split('.')[0])
 
 
 def read_list(path):
@@ -57,7 +72,7 @@ def attribute(ids, seen):
     """{test: (passed|failed|skipped, seconds, why)}.  Tempest reports a class that
     skips or breaks in setUpClass as one 'setUpClass (module.Class)': that is the
     outcome of every test of the class."""
-    outcome, classes = {}, {}
+    outcome, classes, asked = {}, {}, set(ids)
     for test, status, seconds, why in seen:
         status = {'success': 'passed', 'skip': 'skipped'}.get(status, 'failed')
         fixture = re.match(r'(setUpClass|tearDownClass) \((.*)\)', test)
@@ -66,7 +81,7 @@ def attribute(ids, seen):
         elif fixture:
             if status == 'failed':
                 outcome[test] = (status, seconds, why)
-        elif test in ids and status != 'exists':
+        elif test in asked and status != 'exists':
             outcome[short(test)] = (status, seconds, why)
     for test in ids:
         cls = test.split('[')[0].rpartition('.')[0]
@@ -95,17 +110,27 @@ class Verdict(object):
     def good(self):
         return not self.unexpected and not self.stale
 
+    def tests(self):
+        """All but the fixtures that broke."""
+        return [t for t in self.outcome if not t.startswith('tearDownClass')]
+
     def areas(self):
-        """[(area, tests, passed, known)]"""
+        """[(suite, area, tests, passed, known)]"""
+        return self.count(lambda test: (suite(test)[0], area(test)))
+
+    def suites(self):
+        """[(suite, tests, passed, known)]"""
+        return self.count(lambda test: (suite(test)[0],))
+
+    def count(self, key):
         rows = {}
-        for test, (status, _, _) in self.outcome.items():
-            if test.startswith('tearDownClass'):
-                continue
-            row = rows.setdefault(area(test), [0, 0, 0])
+        for test in self.tests():
+            status = self.outcome[test][0]
+            row = rows.setdefault(key(test), [0, 0, 0])
             row[0] += 1
             row[1] += status == 'passed'
             row[2] += status != 'passed' and test in self.known
-        return [(a, *rows[a]) for a in sorted(rows)]
+        return [(*k, *rows[k]) for k in sorted(rows)]
 
     def save(self, out):
         """Files for whoever looks into failures."""
@@ -133,26 +158,37 @@ PAGE = '''# Conformance
 
 <!-- Made by make tempest out of its outcome; do not edit. -->
 
-The Compute tests of Tempest, OpenStack's own test suite, run against the region. The yardstick is a stock cloud of the
-testbed: the {total} tests that pass there are in `test/tempest/compute.txt`. The last run: {facts}.
+Tempest, OpenStack's own test suite, run against the region. The yardstick is a stock cloud of the testbed: the tests that
+pass there are in `test/tempest/{{{lists}}}.txt`. The last run: {facts}.
 
 **{passed} of {total} pass.**
+
+What runs: two pods, a project and network of its own for each class of tests. A part, `test/tempest/smoke.txt`, runs in
+`make e2e`. A test that fails without being listed below fails the run; so does one that is listed and passes.
+{suites}
+## What does not pass, and why
+'''
+
+SUITE = '''
+## {title}
+
+**{passed} of {tests}.** With negative tests in their area:
 
 | area | tests | pass | do not |
 |---|--:|--:|--:|
 {rows}
-
-What runs: two pods, a project and network of its own for each class of tests. A part, `test/tempest/smoke.txt`, runs in
-`make e2e`. A test that fails without being listed below fails the run; so does one that is listed and passes.
-
-## What does not pass, and why
 '''
 
 
 def page(verdict, facts):
-    rows = '\n'.join('| %s | %d | %d | %s |' % (a, n, ok, n - ok or '') for a, n, ok, _ in verdict.areas())
-    tests = [t for t in verdict.outcome if not t.startswith('tearDownClass')]
-    text = PAGE.format(total=len(tests), passed=len(verdict.passed), rows=rows, facts=facts)
+    came = verdict.suites()
+    tables = ''
+    for name, tests, passed, _ in came:
+        title = {s[0]: s[2] for s in SUITES}.get(name, name)
+        rows = '\n'.join('| %s | %d | %d | %s |' % (a, n, ok, n - ok or '') for s, a, n, ok, _ in verdict.areas() if s == name)
+        tables += SUITE.format(title=title, tests=tests, passed=passed, rows=rows)
+    text = PAGE.format(lists=','.join(row[0] for row in came), facts=facts, suites=tables,
+                       total=len(verdict.tests()), passed=len(verdict.passed))
     by = {}
     for t in verdict.expected:
         by.setdefault(verdict.known[t], []).append(t)
@@ -160,5 +196,5 @@ def page(verdict, facts):
         text += '\nNothing.\n'
     for reason in sorted(by, key=lambda r: by[r][0]):
         text += '\n%s\n\n' % reason
-        text += ''.join('- `%s`\n' % t.replace('tempest.api.compute.', '') for t in by[reason])
+        text += ''.join('- `%s`\n' % t for t in by[reason])
     return text

@@ -63,12 +63,17 @@ class Region(object):
             except Failed as ex:
                 print(ex)
 
-    def prepare(self):
-        """Images, flavors, external network: found by name, else made."""
-        got = {'image': [self.image(name) for name in ('tempest-1', 'tempest-2')],
-               'flavor': [self.flavor('tempest-1', 64, 1), self.flavor('tempest-2', 128, 2)],
-               'public': self.public()}
+    def prepare(self, servers):
+        """External network, and for servers images and flavors: found by name, else
+        made.  What Tempest must know of the region's network comes along."""
+        got = {'image': ['', ''], 'flavor': ['', ''], 'public': self.public()}
+        if servers:
+            got['image'] = [self.image(name) for name in ('tempest-1', 'tempest-2')]
+            got['flavor'] = [self.flavor('tempest-1', 64, 1), self.flavor('tempest-2', 128, 2)]
         got['extensions'] = sorted(x['alias'] for x in self.get('network', '/v2.0/extensions')['extensions'])
+        zones = {z['name'] for z in self.get('network', '/v2.0/availability_zones')['availability_zones']}
+        # Tests of the agents' zone believe in one; with several they are to be skipped.
+        got['zone'] = zones.pop() if len(zones) == 1 else ''
         return got
 
     def image(self, name):
@@ -140,6 +145,10 @@ def configure(path, region, got):
         'network-feature-enabled': {
             'api_extensions': ','.join(got['extensions']), 'ipv6': 'true',
             'ipv6_subnet_attributes': 'true', 'port_security': 'true', 'floating_ips': 'true'},
+        'neutron_plugin_options': {
+            'available_type_drivers': 'local,flat,vlan,vxlan', 'provider_vlans': 'bridge',
+            'agent_availability_zone': got['zone'], 'l3_agent_mode': 'legacy',
+            'firewall_driver': 'openvswitch', 'create_shared_resources': 'true'},
         'volume': {
             'region': region, 'endpoint_type': 'publicURL', 'volume_type': 'fake',
             'max_microversion': 'latest', 'storage_protocol': 'fake',
