@@ -232,7 +232,7 @@ func (s *Store) DeleteFloatingIP(ctx context.Context, id string, check func(*top
 		if err := check(&f); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM floating_ips WHERE id = ?`, id); err != nil {
+		if err := dropRow(ctx, tx, "floating_ips", id); err != nil {
 			return err
 		}
 		return deletePort(ctx, tx, f.OuterPort)

@@ -310,7 +310,7 @@ func deleteNetwork(ctx context.Context, tx *Tx, id string) error {
 			return err
 		}
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM networks WHERE id = ?`, id); err != nil {
+	if err := dropRow(ctx, tx, "networks", id); err != nil {
 		return err
 	}
 	return unwantOrRelease(ctx, tx, KindNetwork, id)

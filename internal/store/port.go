@@ -156,6 +156,9 @@ func createPort(ctx context.Context, tx *Tx, g *ground, spec topology.PortSpec) 
 	if err := (placement{&p, g.subnets}).takeAddresses(ctx, tx, spec.WantIPs); err != nil {
 		return p, err
 	}
+	if err := addTags(ctx, tx, "ports", p.ID, spec.Tags); err != nil {
+		return p, err
+	}
 	return p, insertGroups(ctx, tx, p.ID, groups)
 }
 
@@ -283,7 +286,7 @@ func deletePort(ctx context.Context, tx *Tx, id string) error {
 	if err := releaseFloatingIPs(ctx, tx, id); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM ports WHERE id = ?`, id); err != nil {
+	if err := dropRow(ctx, tx, "ports", id); err != nil {
 		return err
 	}
 	return unwantOrRelease(ctx, tx, KindPort, id)

@@ -235,6 +235,11 @@ func (sh *shape) filters(filters map[string][]string) (string, []any, error) {
 	var where strings.Builder
 	var args []any
 	for _, name := range slices.Sorted(maps.Keys(filters)) {
+		if condition, values, ok := sh.tagCondition(name, filters[name]); ok {
+			where.WriteString("\nAND " + condition)
+			args = append(args, values...)
+			continue
+		}
 		f, ok := sh.fields[name]
 		if !ok {
 			return "", nil, fault.New(fault.Invalid, "", "%s cannot be filtered by %q", sh.table, name)

@@ -241,7 +241,6 @@ func (s *Store) DeleteRouter(ctx context.Context, id string, check func(*topolog
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, `DELETE FROM routers WHERE id = ?`, id)
-		return err
+		return dropRow(ctx, tx, "routers", id)
 	})
 }

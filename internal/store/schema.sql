@@ -399,3 +399,12 @@ CREATE TABLE subnets (
 CREATE INDEX subnets_by_network ON subnets (network_id, id);
 
 CREATE INDEX subnets_by_project ON subnets (project_id, id);
+
+CREATE TABLE tags (
+    kind TEXT NOT NULL,
+    id   TEXT NOT NULL,
+    tag  TEXT NOT NULL,
+    PRIMARY KEY (kind, id, tag)
+);
+
+CREATE INDEX tags_by_tag ON tags (kind, tag, id);

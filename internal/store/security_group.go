@@ -220,7 +220,7 @@ func deleteGroup(ctx context.Context, tx *Tx, id string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM security_groups WHERE id = ?`, id); err != nil {
+	if err := dropRow(ctx, tx, "security_groups", id); err != nil {
 		return err
 	}
 	for _, other := range named {

@@ -262,7 +262,7 @@ func dropSubnet(ctx context.Context, tx *Tx, id string) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM addresses WHERE subnet_id = ?`, id); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM subnets WHERE id = ?`, id); err != nil {
+	if err := dropRow(ctx, tx, "subnets", id); err != nil {
 		return err
 	}
 	return unwantOrRelease(ctx, tx, KindSubnet, id)

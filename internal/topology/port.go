@@ -69,6 +69,7 @@ type PortSpec struct {
 	// WantSecurity is the port security that somebody chose. Nil: as the network
 	// has it.
 	WantSecurity *bool
+	Tags         []string
 }
 
 // WantIP asks for an address: by subnet, by address, or by both.

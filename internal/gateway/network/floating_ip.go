@@ -9,7 +9,7 @@ import (
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
-var floatingIPAttributes = standard(
+var floatingIPAttributes = tagged(
 	attribute{name: "floating_network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
 	attribute{name: "floating_ip_address", read: readIP, post: true, guard: onlyAdmin, filter: filterIP, sort: true},
 	attribute{name: "subnet_id", read: orNothing(readUUID), post: true, see: nobody},
@@ -35,6 +35,7 @@ func (a *api) floatingIPs() *resource[topology.FloatingIP] {
 		return mine(by, f.ProjectID), nil
 	}
 	return &resource[topology.FloatingIP]{
+		tags: store.TaggedFloatingIPs, store: a.Store,
 		one: "floatingip", many: "floatingips", attributes: floatingIPAttributes, missing: topology.NoFloatingIP,
 		list: a.Store.ListFloatingIPs, find: a.Store.FindFloatingIP, sees: owns,
 		owns: func(ctx context.Context, by identity.Caller, f *topology.FloatingIP, _ string) (bool, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
-var networkAttributes = standard(
+var networkAttributes = tagged(
 	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
 	attribute{name: "status", filter: asIs, sort: true},
@@ -30,6 +30,7 @@ var networkAttributes = standard(
 
 func (a *api) networks() *resource[topology.Network] {
 	return &resource[topology.Network]{
+		tags: store.TaggedNetworks, store: a.Store,
 		one: "network", many: "networks", attributes: networkAttributes, missing: topology.NoNetwork,
 		list: a.Store.ListNetworks,
 		find: a.Store.FindNetwork,

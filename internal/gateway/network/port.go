@@ -15,7 +15,7 @@ import (
 var vnicTypes = readOneOf(nil, topology.VNICNormal, "direct", "macvtap", "baremetal", "direct-physical",
 	"virtio-forwarder", "smart-nic", "vdpa", "accelerator-direct", "accelerator-direct-physical", "remote-managed")
 
-var portAttributes = standard(
+var portAttributes = tagged(
 	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
 	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
@@ -33,6 +33,12 @@ var portAttributes = standard(
 	attribute{name: "binding:vif_type", see: admins},
 	attribute{name: "binding:vif_details", see: admins},
 )
+
+func init() {
+	// Ports alone take tags on creation.
+	i := slices.IndexFunc(portAttributes, func(a attribute) bool { return a.name == "tags" })
+	portAttributes[i].read, portAttributes[i].post = readTexts, true
+}
 
 func readFixedIPs(name string, v any) (any, error) {
 	elements, ok := v.([]any)
@@ -185,6 +191,7 @@ func readProfile(name string, v any) (any, error) {
 
 func (a *api) ports() *resource[topology.Port] {
 	return &resource[topology.Port]{
+		tags: store.TaggedPorts, store: a.Store,
 		one: "port", many: "ports", attributes: portAttributes, missing: topology.NoPort,
 		list: a.Store.ListPorts,
 		find: a.Store.FindPort,
@@ -261,6 +268,7 @@ func setPort(spec *topology.PortSpec, v values) {
 	set(v, "device_id", &spec.DeviceID)
 	set(v, "device_owner", &spec.DeviceOwner)
 	set(v, "binding:vnic_type", &spec.VNICType)
+	set(v, "tags", &spec.Tags)
 	set(v, "allowed_address_pairs", &spec.AllowedAddressPairs)
 	set(v, "fixed_ips", &spec.WantIPs)
 	set(v, "security_groups", &spec.WantGroups)

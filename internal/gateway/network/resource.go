@@ -30,6 +30,9 @@ type resource[T any] struct {
 	// update may be nil. match, when not nil, is the revision that it must have.
 	update func(ctx context.Context, by identity.Caller, old *T, change values, match revision) (T, error)
 	remove func(ctx context.Context, by identity.Caller, old *T, match revision) error
+	// tags says where its tags are kept; nil: it has none.
+	tags  *store.Tagged
+	store *store.Store // of the tags
 	// prepare runs before a list; may be nil.
 	prepare func(ctx context.Context, by identity.Caller) error
 }
@@ -48,6 +51,9 @@ func (res *resource[T]) routes() []gateway.Route {
 		routes = append(routes, gateway.Route{Method: http.MethodPut, Pattern: one, Strategy: gateway.Central,
 			Policy: "update_" + res.one, Handle: res.handleUpdate})
 	}
+	if res.tags != nil {
+		routes = append(routes, res.tagRoutes(one)...)
+	}
 	return routes
 }
 
@@ -65,7 +71,7 @@ func (res *resource[T]) handleList(ctx context.Context, by identity.Caller, r *g
 	if err != nil {
 		return nil, err
 	}
-	shown, err := res.view(ctx, by, all)
+	shown, err := res.show(ctx, by, all)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +89,15 @@ func (res *resource[T]) handleList(ctx context.Context, by identity.Caller, r *g
 		}
 	}
 	return gateway.JSON(http.StatusOK, body), nil
+}
+
+// show is the view with the tags.
+func (res *resource[T]) show(ctx context.Context, by identity.Caller, all []T) ([]map[string]any, error) {
+	shown, err := res.view(ctx, by, all)
+	if err != nil {
+		return nil, err
+	}
+	return shown, res.addTags(ctx, shown)
 }
 
 // get finds a thing that the caller may see; all else is as if it were not there.
@@ -107,7 +122,7 @@ func (res *resource[T]) handleShow(ctx context.Context, by identity.Caller, r *g
 }
 
 func (res *resource[T]) reply(ctx context.Context, by identity.Caller, status int, v T, fields []string) (*gateway.Reply, error) {
-	shown, err := res.view(ctx, by, []T{v})
+	shown, err := res.show(ctx, by, []T{v})
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +147,7 @@ func (res *resource[T]) handleCreate(ctx context.Context, by identity.Caller, r 
 	if !f.bulk {
 		return res.reply(ctx, by, http.StatusCreated, made[0], nil)
 	}
-	shown, err := res.view(ctx, by, made)
+	shown, err := res.show(ctx, by, made)
 	if err != nil {
 		return nil, err
 	}
@@ -231,6 +246,5 @@ func standard(attributes ...attribute) []attribute {
 		attribute{name: "created_at", sort: true},
 		attribute{name: "updated_at", sort: true},
 		attribute{name: "revision_number", filter: filterNumber, sort: true},
-		attribute{name: "tags"},
 	)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
-var routerAttributes = standard(
+var routerAttributes = tagged(
 	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
 	attribute{name: "status", filter: asIs, sort: true},
@@ -82,6 +82,7 @@ func (a *api) routers() *resource[topology.Router] {
 		return mine(by, r.ProjectID), nil
 	}
 	return &resource[topology.Router]{
+		tags: store.TaggedRouters, store: a.Store,
 		one: "router", many: "routers", attributes: routerAttributes, missing: topology.NoRouter,
 		list: a.Store.ListRouters, find: a.Store.FindRouter, sees: owns,
 		owns: func(ctx context.Context, by identity.Caller, r *topology.Router, _ string) (bool, error) {

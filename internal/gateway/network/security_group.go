@@ -9,7 +9,7 @@ import (
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
-var groupAttributes = standard(
+var groupAttributes = tagged(
 	attribute{name: "name", read: readGroupName, fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "stateful", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
 	attribute{name: "security_group_rules"},
@@ -29,6 +29,7 @@ func (a *api) securityGroups() *resource[topology.SecurityGroup] {
 		return mine(by, g.ProjectID), nil
 	}
 	return &resource[topology.SecurityGroup]{
+		tags: store.TaggedSecurityGroups, store: a.Store,
 		one: "security_group", many: "security_groups", attributes: groupAttributes, missing: topology.NoSecurityGroup,
 		list: a.Store.ListSecurityGroups,
 		find: a.Store.FindSecurityGroup,

@@ -64,7 +64,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 func owned(id, project, description string, created, updated time.Time, revision int64) map[string]any {
 	return map[string]any{
 		"id": id, "project_id": project, "tenant_id": project, "description": description,
-		"created_at": stamp(created), "updated_at": stamp(updated), "revision_number": revision, "tags": []string{},
+		"created_at": stamp(created), "updated_at": stamp(updated), "revision_number": revision,
 	}
 }
 

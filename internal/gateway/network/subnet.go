@@ -12,7 +12,7 @@ import (
 
 var ipv6Modes = readOneOf(nil, topology.ModeStateful, topology.ModeStateless, topology.ModeSLAAC)
 
-var subnetAttributes = standard(
+var subnetAttributes = tagged(
 	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "ip_version", read: readOneOf(readNumber, 4, 6), required: true, post: true, filter: filterNumber, sort: true},
 	attribute{name: "network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
@@ -134,6 +134,7 @@ func readRoute(v any) (r topology.HostRoute, reason string) {
 
 func (a *api) subnets() *resource[topology.Subnet] {
 	return &resource[topology.Subnet]{
+		tags: store.TaggedSubnets, store: a.Store,
 		one: "subnet", many: "subnets", attributes: subnetAttributes, missing: topology.NoSubnet,
 		list: a.Store.ListSubnets,
 		find: a.Store.FindSubnet,
