@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -14,10 +15,15 @@ import (
 
 // resource is one kind of thing that the Network API serves: its attributes, and
 // what is done with them. The engine does the rest.
+//
+// Functions that are nil are not offered.
 type resource[T any] struct {
 	one, many  string // "port", "ports"
+	path       string // where they are, if not at many
 	attributes []attribute
 	missing    func(id string) error
+	// below is set for things that belong to others and are found below them.
+	below *below[T]
 
 	list func(ctx context.Context, q store.Query) ([]T, error)
 	find func(ctx context.Context, id string) (T, error)
@@ -27,33 +33,58 @@ type resource[T any] struct {
 	view func(ctx context.Context, by identity.Caller, all []T) ([]map[string]any, error)
 
 	create func(ctx context.Context, by identity.Caller, all []values) ([]T, error)
-	// update may be nil. match, when not nil, is the revision that it must have.
+	// match, when not nil, is the revision that it must have.
 	update func(ctx context.Context, by identity.Caller, old *T, change values, match revision) (T, error)
 	remove func(ctx context.Context, by identity.Caller, old *T, match revision) error
 	// tags says where its tags are kept; nil: it has none.
 	tags  *store.Tagged
 	store *store.Store // of the tags
-	// prepare runs before a list; may be nil.
+	// prepare runs before a list.
 	prepare func(ctx context.Context, by identity.Caller) error
 }
 
-// routes are the resource's lines of the table.
+// below says whose the things are: the path names the owner, and they have his ID
+// in an attribute of that name, by which the store finds them.
+type below[T any] struct {
+	owner   string // "policy_id"
+	of      func(v *T) string
+	sees    func(ctx context.Context, by identity.Caller, owner string) error
+	missing func(owner, id string) error
+}
+
+// routes are the resource's lines of the table. Neutron takes paths with dashes
+// and with underscores.
 func (res *resource[T]) routes() []gateway.Route {
-	all := "/" + strings.ReplaceAll(res.many, "_", "-")
+	path := "/" + cmp.Or(res.path, res.many)
+	cut := strings.LastIndex(path, "/") + 1
+	last := path[cut:]
+	all := res.routesAt(path[:cut] + strings.ReplaceAll(last, "_", "-"))
+	if strings.Contains(last, "_") {
+		all = append(all, res.routesAt(path)...)
+	}
+	if res.tags != nil { // without what is before the last part
+		all = append(all, res.tagRoutes("/"+strings.ReplaceAll(res.many, "_", "-")+"/{id}")...)
+	}
+	return all
+}
+
+func (res *resource[T]) routesAt(all string) []gateway.Route {
+	var routes []gateway.Route
+	name := res.one
+	if res.below != nil {
+		name = strings.TrimSuffix(res.below.owner, "_id") + "_" + res.one
+	}
+	add := func(offered bool, method, pattern, verb string, h gateway.Handler) {
+		if offered {
+			routes = append(routes, gateway.Route{Method: method, Pattern: pattern, Strategy: gateway.Central, Policy: verb + name, Handle: h})
+		}
+	}
 	one := all + "/{id}"
-	routes := []gateway.Route{
-		{Method: http.MethodGet, Pattern: all, Strategy: gateway.Central, Policy: "get_" + res.one, Handle: res.handleList},
-		{Method: http.MethodPost, Pattern: all, Strategy: gateway.Central, Policy: "create_" + res.one, Handle: res.handleCreate},
-		{Method: http.MethodGet, Pattern: one, Strategy: gateway.Central, Policy: "get_" + res.one, Handle: res.handleShow},
-		{Method: http.MethodDelete, Pattern: one, Strategy: gateway.Central, Policy: "delete_" + res.one, Handle: res.handleDelete},
-	}
-	if res.update != nil {
-		routes = append(routes, gateway.Route{Method: http.MethodPut, Pattern: one, Strategy: gateway.Central,
-			Policy: "update_" + res.one, Handle: res.handleUpdate})
-	}
-	if res.tags != nil {
-		routes = append(routes, res.tagRoutes(one)...)
-	}
+	add(res.list != nil, http.MethodGet, all, "get_", res.handleList)
+	add(res.create != nil, http.MethodPost, all, "create_", res.handleCreate)
+	add(res.find != nil, http.MethodGet, one, "get_", res.handleShow)
+	add(res.update != nil, http.MethodPut, one, "update_", res.handleUpdate)
+	add(res.remove != nil, http.MethodDelete, one, "delete_", res.handleDelete)
 	return routes
 }
 
@@ -66,6 +97,13 @@ func (res *resource[T]) handleList(ctx context.Context, by identity.Caller, r *g
 		if err := res.prepare(ctx, by); err != nil {
 			return nil, err
 		}
+	}
+	if res.below != nil {
+		owner := r.Param(res.below.owner)
+		if err := res.below.sees(ctx, by, owner); err != nil {
+			return nil, err
+		}
+		q.Filters[res.below.owner], q.ProjectID = []string{owner}, "" // who sees the owner sees all
 	}
 	all, err := res.list(ctx, q)
 	if err != nil {
@@ -100,6 +138,22 @@ func (res *resource[T]) show(ctx context.Context, by identity.Caller, all []T) (
 	return shown, res.addTags(ctx, shown)
 }
 
+// named finds the thing of the path, which the caller may see.
+func (res *resource[T]) named(ctx context.Context, by identity.Caller, r *gateway.Request) (*T, error) {
+	if res.below == nil {
+		return res.get(ctx, by, r.Param("id"))
+	}
+	owner, id := r.Param(res.below.owner), r.Param("id")
+	if err := res.below.sees(ctx, by, owner); err != nil {
+		return nil, err
+	}
+	v, err := res.find(ctx, id)
+	if fault.Is(err, fault.NotFound) || err == nil && res.below.of(&v) != owner {
+		err = res.below.missing(owner, id)
+	}
+	return &v, err
+}
+
 // get finds a thing that the caller may see; all else is as if it were not there.
 func (res *resource[T]) get(ctx context.Context, by identity.Caller, id string) (*T, error) {
 	v, err := res.find(ctx, id)
@@ -114,7 +168,7 @@ func (res *resource[T]) get(ctx context.Context, by identity.Caller, id string) 
 }
 
 func (res *resource[T]) handleShow(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-	v, err := res.get(ctx, by, r.Param("id"))
+	v, err := res.named(ctx, by, r)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +192,9 @@ func (res *resource[T]) handleCreate(ctx context.Context, by identity.Caller, r 
 	for i, item := range f.items {
 		if all[i], err = read(by, res.attributes, item, true); err != nil {
 			return nil, err
+		}
+		if res.below != nil {
+			all[i][res.below.owner] = r.Param(res.below.owner)
 		}
 	}
 	made, err := res.create(ctx, by, all)
@@ -195,7 +252,7 @@ func (res *resource[T]) toChange(ctx context.Context, by identity.Caller, r *gat
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := res.get(ctx, by, r.Param("id"))
+	v, err := res.named(ctx, by, r)
 	if err != nil {
 		return nil, nil, err
 	}
