@@ -78,7 +78,7 @@ func createFloatingIP(ctx context.Context, tx *Tx, spec FloatingIPSpec) (topolog
 	if err != nil {
 		return f, fmt.Errorf("cannot create floating IP: %w", err)
 	}
-	return f, nil
+	return f, nameQoS(ctx, tx, "floating_ips", f.ID, f.QoSPolicyID)
 }
 
 // holdAddress makes the port that holds the address on the external network. It
@@ -176,15 +176,31 @@ func routerBetween(ctx context.Context, tx *Tx, external, subnetID, portID strin
 }
 
 // FindFloatingIP returns the floating IP, whoever owns it, or fault.NotFound.
-func (s *Store) FindFloatingIP(ctx context.Context, id string) (topology.FloatingIP, error) {
-	return byID(ctx, s.reader(), floatingIPShape, id, scanFloatingIP, "")
+func (s *Store) FindFloatingIP(ctx context.Context, id string) (f topology.FloatingIP, err error) {
+	err = s.read(ctx, func(tx *Tx) error {
+		f, err = findFloatingIP(ctx, tx, id, "")
+		return err
+	})
+	return f, err
+}
+
+func findFloatingIP(ctx context.Context, tx *Tx, id, suffix string) (topology.FloatingIP, error) {
+	f, err := byID(ctx, tx, floatingIPShape, id, scanFloatingIP, suffix)
+	if err != nil {
+		return f, err
+	}
+	one := []topology.FloatingIP{f}
+	err = addFloatingIPQoS(ctx, tx, one)
+	return one[0], err
 }
 
 // ListFloatingIPs lists floating IPs.
 func (s *Store) ListFloatingIPs(ctx context.Context, q Query) (all []topology.FloatingIP, err error) {
 	err = s.read(ctx, func(tx *Tx) error {
-		all, err = query(ctx, tx, floatingIPShape, q, scanFloatingIP)
-		return err
+		if all, err = query(ctx, tx, floatingIPShape, q, scanFloatingIP); err != nil {
+			return err
+		}
+		return addFloatingIPQoS(ctx, tx, all)
 	})
 	return all, err
 }
@@ -193,7 +209,7 @@ func (s *Store) ListFloatingIPs(ctx context.Context, q Query) (all []topology.Fl
 // change asks for it.
 func (s *Store) UpdateFloatingIP(ctx context.Context, id string, change func(*topology.FloatingIP) (serves bool, err error)) (f topology.FloatingIP, err error) {
 	err = s.write(ctx, func(tx *Tx) error {
-		if f, err = byID(ctx, tx, floatingIPShape, id, scanFloatingIP, tx.forUpdate()); err != nil {
+		if f, err = findFloatingIP(ctx, tx, id, tx.forUpdate()); err != nil {
 			return err
 		}
 		before := f
@@ -208,6 +224,11 @@ func (s *Store) UpdateFloatingIP(ctx context.Context, id string, change func(*to
 		}
 		if f == before {
 			return nil
+		}
+		if f.QoSPolicyID != before.QoSPolicyID {
+			if err := nameQoS(ctx, tx, "floating_ips", id, f.QoSPolicyID); err != nil {
+				return err
+			}
 		}
 		f.UpdatedAt, f.Revision = tx.now(), f.Revision+1
 		_, err = tx.Exec(ctx, `

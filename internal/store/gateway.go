@@ -10,6 +10,10 @@ import (
 // setGateway gives the router the gateway wanted. On the network where it is
 // already it keeps its port; only the addresses named change.
 func setGateway(ctx context.Context, tx *Tx, r *topology.Router, want topology.WantGateway) error {
+	policy := ""
+	if r.Gateway != nil {
+		policy = r.Gateway.QoSPolicyID
+	}
 	if r.Gateway != nil && r.Gateway.NetworkID != want.NetworkID {
 		if err := dropGateway(ctx, tx, r); err != nil {
 			return err
@@ -18,7 +22,7 @@ func setGateway(ctx context.Context, tx *Tx, r *topology.Router, want topology.W
 	if want.NetworkID == "" {
 		return nil
 	}
-	n, err := findNetwork(ctx, tx, want.NetworkID)
+	n, err := findNetwork(ctx, tx, want.NetworkID, "")
 	if err != nil {
 		return err
 	}
@@ -31,6 +35,10 @@ func setGateway(ctx context.Context, tx *Tx, r *topology.Router, want topology.W
 	if want.SNAT != nil {
 		r.Gateway.EnableSNAT = *want.SNAT
 	}
+	if want.QoSPolicy != nil {
+		policy = *want.QoSPolicy
+	}
+	r.Gateway.QoSPolicyID, r.Gateway.QoSNetworkPolicyID = policy, n.QoSPolicyID
 	return placeGateway(ctx, tx, r, want.WantIPs)
 }
 

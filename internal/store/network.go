@@ -90,7 +90,7 @@ func createNetwork(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.N
 	if err != nil {
 		return fmt.Errorf("cannot create network: %w", err)
 	}
-	return nil
+	return giveNetworkQoS(ctx, tx, n)
 }
 
 // bare is the shape's columns without the table's name.
@@ -99,19 +99,19 @@ func bare(sh *shape) string { return strings.ReplaceAll(strings.Join(sh.columns,
 // FindNetwork returns the network, whoever owns it, or fault.NotFound.
 func (s *Store) FindNetwork(ctx context.Context, id string) (n topology.Network, err error) {
 	err = s.read(ctx, func(tx *Tx) error {
-		n, err = findNetwork(ctx, tx, id)
+		n, err = findNetwork(ctx, tx, id, "")
 		return err
 	})
 	return n, err
 }
 
-func findNetwork(ctx context.Context, tx *Tx, id string) (topology.Network, error) {
-	n, err := byID(ctx, tx, networkShape, id, scanNetwork, "")
+func findNetwork(ctx context.Context, tx *Tx, id, suffix string) (topology.Network, error) {
+	n, err := byID(ctx, tx, networkShape, id, scanNetwork, suffix)
 	if err != nil {
 		return n, err
 	}
 	one := []topology.Network{n}
-	err = addSubnetIDs(ctx, tx, one)
+	err = addNetworkDetails(ctx, tx, one)
 	return one[0], err
 }
 
@@ -121,16 +121,20 @@ func (s *Store) ListNetworks(ctx context.Context, q Query) (all []topology.Netwo
 		if all, err = query(ctx, tx, networkShape, q, scanNetwork); err != nil {
 			return err
 		}
-		return addSubnetIDs(ctx, tx, all)
+		return addNetworkDetails(ctx, tx, all)
 	})
 	return all, err
 }
 
-func addSubnetIDs(ctx context.Context, tx *Tx, networks []topology.Network) error {
-	for i := range networks {
-		networks[i].Subnets = []string{}
-	}
+func addNetworkDetails(ctx context.Context, tx *Tx, networks []topology.Network) error {
 	names, where := ids(networks, func(n *topology.Network) string { return n.ID })
+	policies, err := qosOf(ctx, tx, "networks", names...)
+	if err != nil {
+		return err
+	}
+	for i := range networks {
+		networks[i].Subnets, networks[i].QoSPolicyID = []string{}, policies[networks[i].ID]
+	}
 	return details(ctx, tx, names, `SELECT network_id, id FROM subnets WHERE network_id`, `ORDER BY network_id, id`,
 		func(row scanner) error {
 			var network, id string
@@ -143,22 +147,14 @@ func addSubnetIDs(ctx context.Context, tx *Tx, networks []topology.Network) erro
 // UpdateNetwork changes the network. Type, segment and project stay as they are.
 func (s *Store) UpdateNetwork(ctx context.Context, id string, change func(*topology.Network) error) (n topology.Network, err error) {
 	err = s.write(ctx, func(tx *Tx) error {
-		if n, err = byID(ctx, tx, networkShape, id, scanNetwork, tx.forChange()); err != nil {
+		if n, err = findNetwork(ctx, tx, id, tx.forChange()); err != nil {
 			return err
 		}
 		before := n
-		if err := change(&n); err != nil {
+		if err := change(&n); err != nil || reflect.DeepEqual(before, n) {
 			return err
 		}
-		if !reflect.DeepEqual(before, n) {
-			if err := updateNetwork(ctx, tx, s.Fabric(), before, &n); err != nil {
-				return err
-			}
-		}
-		one := []topology.Network{n}
-		err := addSubnetIDs(ctx, tx, one)
-		n = one[0]
-		return err
+		return updateNetwork(ctx, tx, s.Fabric(), before, &n)
 	})
 	return n, err
 }
@@ -190,6 +186,11 @@ func updateNetwork(ctx context.Context, tx *Tx, f topology.Fabric, before topolo
 	}
 	if before.External && !n.External {
 		if err := checkNotExternal(ctx, tx, n.ID); err != nil {
+			return err
+		}
+	}
+	if n.QoSPolicyID != before.QoSPolicyID {
+		if err := saveNetworkQoS(ctx, tx, n); err != nil {
 			return err
 		}
 	}

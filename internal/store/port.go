@@ -119,6 +119,11 @@ func loadGround(ctx context.Context, tx *Tx, networkID string) (*ground, error) 
 	if err != nil {
 		return nil, err
 	}
+	policies, err := qosOf(ctx, tx, "networks", networkID)
+	if err != nil {
+		return nil, err
+	}
+	n.QoSPolicyID = policies[networkID]
 	subnets, err := subnetsOf(ctx, tx, networkID)
 	return &ground{n, subnets}, err
 }
@@ -157,6 +162,9 @@ func createPort(ctx context.Context, tx *Tx, g *ground, spec topology.PortSpec) 
 		return p, err
 	}
 	if err := addTags(ctx, tx, "ports", p.ID, spec.Tags); err != nil {
+		return p, err
+	}
+	if err := givePortQoS(ctx, tx, &g.network, &p); err != nil {
 		return p, err
 	}
 	return p, insertGroups(ctx, tx, p.ID, groups)
@@ -229,6 +237,9 @@ func addPortDetails(ctx context.Context, tx *Tx, ports []topology.Port) error {
 		ports[i].FixedIPs, ports[i].SecurityGroups, ports[i].Status = []topology.FixedIP{}, []string{}, topology.StatusDown
 	}
 	names, where := ids(ports, func(p *topology.Port) string { return p.ID })
+	if err := addPortQoS(ctx, tx, names, where); err != nil {
+		return err
+	}
 	err := details(ctx, tx, names, `SELECT port_id, subnet_id, address FROM addresses WHERE port_id`,
 		`ORDER BY port_id, position, address`, func(row scanner) error {
 			var port string

@@ -72,6 +72,15 @@ func savePort(ctx context.Context, tx *Tx, before, p topology.Port) (topology.Po
 			return p, err
 		}
 	}
+	if before.QoSPolicyID != p.QoSPolicyID {
+		n, err := findNetwork(ctx, tx, p.NetworkID, "")
+		if err != nil {
+			return p, err
+		}
+		if err := savePortQoS(ctx, tx, &n, &p); err != nil {
+			return p, err
+		}
+	}
 	_, err := tx.Exec(ctx, `
 		UPDATE ports
 		SET name = ?, description = ?, admin_state_up = ?, mac_address = ?, device_id = ?, device_owner = ?,

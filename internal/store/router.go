@@ -96,7 +96,7 @@ func findRouter(ctx context.Context, tx *Tx, id, suffix string) (topology.Router
 		return r, err
 	}
 	one := []topology.Router{r}
-	err = addGatewayIPs(ctx, tx, one)
+	err = addGatewayDetails(ctx, tx, one)
 	return one[0], err
 }
 
@@ -106,12 +106,12 @@ func (s *Store) ListRouters(ctx context.Context, q Query) (all []topology.Router
 		if all, err = query(ctx, tx, routerShape, q, scanRouter); err != nil {
 			return err
 		}
-		return addGatewayIPs(ctx, tx, all)
+		return addGatewayDetails(ctx, tx, all)
 	})
 	return all, err
 }
 
-func addGatewayIPs(ctx context.Context, tx *Tx, routers []topology.Router) error {
+func addGatewayDetails(ctx context.Context, tx *Tx, routers []topology.Router) error {
 	gateways := map[string]*topology.Gateway{}
 	var ports []string
 	for i := range routers {
@@ -119,6 +119,9 @@ func addGatewayIPs(ctx context.Context, tx *Tx, routers []topology.Router) error
 			g.FixedIPs = []topology.FixedIP{}
 			gateways[g.PortID], ports = g, append(ports, g.PortID)
 		}
+	}
+	if err := addGatewayQoS(ctx, tx, routers); err != nil {
+		return err
 	}
 	return details(ctx, tx, ports, `SELECT port_id, subnet_id, address FROM addresses WHERE port_id`,
 		`ORDER BY port_id, position, address`, func(row scanner) error {
@@ -175,7 +178,10 @@ func saveRouter(ctx context.Context, tx *Tx, r *topology.Router) error {
 		WHERE id = ?`,
 		r.Name, r.Description, r.AdminStateUp, g.NetworkID, g.PortID, g.EnableSNAT,
 		asJSON(r.Routes), r.UpdatedAt, r.Revision, r.ID)
-	return err
+	if err != nil {
+		return err
+	}
+	return nameQoS(ctx, tx, "routers", r.ID, g.QoSPolicyID)
 }
 
 // routerPorts are the router's interfaces, and its gateway.

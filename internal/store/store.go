@@ -29,6 +29,7 @@ const (
 	KindSubnet        = "subnet"
 	KindPort          = "port"
 	KindSecurityGroup = "security_group"
+	KindQoSPolicy     = "qos_policy"
 	KindServer        = "server"
 	KindVolume        = "volume"
 	KindImage         = "image"

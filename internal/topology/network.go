@@ -35,6 +35,7 @@ type Network struct {
 	SegmentationID      int       `json:"provider:segmentation_id"`
 	ZoneHints           []string  `json:"availability_zone_hints"`
 	Subnets             []string  `json:"subnets"` // IDs
+	QoSPolicyID         string    `json:"qos_policy_id"`
 	CreatedAt           time.Time `json:"created_at"`
 	UpdatedAt           time.Time `json:"updated_at"`
 	Revision            int64     `json:"revision_number"`

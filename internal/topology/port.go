@@ -35,6 +35,8 @@ type Port struct {
 	AllowedAddressPairs []AddressPair `json:"allowed_address_pairs"`
 	VNICType            string        `json:"binding:vnic_type"`
 	Status              string        `json:"status"` // ACTIVE when a pod has it, else DOWN
+	QoSPolicyID         string        `json:"qos_policy_id"`
+	QoSNetworkPolicyID  string        `json:"qos_network_policy_id"` // its network's
 	CreatedAt           time.Time     `json:"created_at"`
 	UpdatedAt           time.Time     `json:"updated_at"`
 	Revision            int64         `json:"revision_number"`

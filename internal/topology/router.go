@@ -40,6 +40,9 @@ type Gateway struct {
 	PortID     string
 	FixedIPs   []FixedIP
 	EnableSNAT bool
+	// The router's own QoS policy, and that of the network.
+	QoSPolicyID        string
+	QoSNetworkPolicyID string
 }
 
 // WantGateway is a gateway somebody asks for. An empty NetworkID is none; nil
@@ -48,6 +51,7 @@ type WantGateway struct {
 	NetworkID string
 	WantIPs   []WantIP
 	SNAT      *bool
+	QoSPolicy *string // empty: none
 }
 
 // NoRouter is the answer about a router that is not there for the caller.
@@ -118,6 +122,7 @@ type FloatingIP struct {
 	PortID       string // empty: serves no port
 	FixedAddress netip.Addr
 	RouterID     string
+	QoSPolicyID  string
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	Revision     int64

@@ -35,6 +35,19 @@ var extensions = []extension{
 	{"port-security-groups-filtering", "Port filtering on security groups", "Provides security groups filtering when listing ports", "2018-01-09T09:00:00-00:00"},
 	{"project-id", "project_id field enabled", "Extension that indicates that project_id field is enabled.", "2016-09-09T09:09:09-09:09"},
 	{"provider", "Provider Network", "Expose mapping of virtual networks to physical networks", "2012-09-07T10:00:00-00:00"},
+	{"qos", "Quality of Service", "The Quality of Service extension.", "2015-06-08T10:00:00-00:00"},
+	{"qos-bw-limit-direction", "Direction for QoS bandwidth limit rule", "Allow to configure QoS bandwidth limit rule with specific direction: ingress or egress", "2017-04-10T10:00:00-00:00"},
+	{"qos-bw-minimum-ingress", "Ingress direction for QoS minimum bandwidth rule", "Allow to configure QoS minumum bandwidth rule with ingress direction.", "2018-07-09T10:00:00-00:00"},
+	{"qos-default", "QoS default policy", "Expose the QoS default policy per project", "2017-041-06T10:00:00-00:00"},
+	{"qos-fip", "Floating IP QoS", "The floating IP Quality of Service extension", "2017-07-20T00:00:00-00:00"},
+	{"qos-gateway-ip", "Router gateway IP QoS", "The Router gateway IP Quality of Service extension", "2018-02-24T00:00:00-00:00"},
+	{"qos-port-network-policy", "QoS port network policy ID", "Adds a the QoS network ID to the port definition", "2019-11-01T10:00:00-00:00"},
+	{"qos-pps", "QoS Rule Type Packet per Second Extension", "Add QoS Rule Type Packet per Second", "2021-05-12T10:00:00-00:00"},
+	{"qos-pps-minimum", "QoS minimum packet rate rule", "Allow to configure QoS minimum packet rate rule.", "2021-07-14T10:00:00-00:00"},
+	{"qos-pps-minimum-rule-alias", "QoS minimum packet rate rule alias", "API to enable GET, PUT and DELETE operations on QoS minimum packet rate rule without specifying policy ID", "2021-10-22T10:00:00-00:00"},
+	{"qos-rule-type-details", "Details of QoS rule types", "Expose details about QoS rule types supported by loaded backend drivers", "2017-06-22T10:00:00-00:00"},
+	{"qos-rule-type-filter", "Allow to filter the list of QoS rule types", `Allows to filter the QoS rule type list adding two new flags. "all_rules" prints all implemented QoS rule types."all_supported" prints all supported QoS rule types by the loaded mechanism drivers`, "2022-02-02T10:00:00-00:00"},
+	{"qos-rules-alias", "Quality of Service rules alias API", "API to enable GET, PUT and DELETE operations on QoS policy rules without specifying policy ID", "2018-10-07T10:00:00-00:00"},
 	{"quotas", "Quota management support", "Expose functions for quotas management per project", "2012-07-29T10:00:00-00:00"},
 	{"revision-if-match", "If-Match constraints based on revision_number", "Extension indicating that If-Match based on revision_number is supported.", "2016-12-11T00:00:00-00:00"},
 	{"router", "Neutron L3 Router", "Router abstraction for basic L3 forwarding between L2 Neutron networks and access to external networks via a NAT gateway.", "2012-07-20T10:00:00-00:00"},
@@ -102,7 +115,6 @@ func closed() []gateway.Route {
 		{"log metering vpn", "not in the pods' own Neutron"},
 		{"network-ip-availabilities", "not counted yet"},
 		{"network-segment-ranges network_segment_ranges segments", "segments are set in Tricircle's configuration"},
-		{"policies qos", "no policy would reach the pods yet"},
 		{"rbac-policies", "networks are shared with all or nobody"},
 		{"trunks", "a subport would have to follow its parent into the pod"},
 	} {
@@ -121,6 +133,16 @@ func closed() []gateway.Route {
 		gateway.Route{Method: "GET", Pattern: "/subnetpools/{id}", Strategy: gateway.Central, Policy: "get_subnetpool", Handle: noPool},
 		gateway.Route{Method: "POST", Pattern: "/subnetpools", Strategy: gateway.Refused, Handle: refusedPool, Note: "subnets are made by prefix"},
 	)
+}
+
+// refused are lines "METHOD /path" that have no answer.
+func refused(note string, lines ...string) []gateway.Route {
+	routes := make([]gateway.Route, len(lines))
+	for i, line := range lines {
+		method, path, _ := strings.Cut(line, " ")
+		routes[i] = gateway.Route{Method: method, Pattern: path, Strategy: gateway.Refused, Note: note, Handle: absent}
+	}
+	return routes
 }
 
 func absent(context.Context, identity.Caller, *gateway.Request) (*gateway.Reply, error) {

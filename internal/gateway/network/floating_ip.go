@@ -15,6 +15,7 @@ var floatingIPAttributes = tagged(
 	attribute{name: "subnet_id", read: orNothing(readUUID), post: true, see: nobody},
 	attribute{name: "port_id", read: orNothing(readUUID), post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "fixed_ip_address", read: readIP, post: true, put: true, filter: filterIP, sort: true},
+	qosAttribute,
 	attribute{name: "router_id", filter: asIs, sort: true},
 	attribute{name: "status", filter: asIs, sort: true},
 	attribute{name: "port_details"},
@@ -60,6 +61,10 @@ func (a *api) createFloatingIPs(ctx context.Context, by identity.Caller, all []v
 		set(v, "floating_network_id", &spec.NetworkID)
 		set(v, "floating_ip_address", &spec.Address)
 		set(v, "subnet_id", &spec.SubnetID)
+		set(v, "qos_policy_id", &spec.QoSPolicyID)
+		if err := a.checkQoS(ctx, by, v, ""); err != nil {
+			return nil, err
+		}
 		err := a.onNetwork(ctx, by, spec.NetworkID, func(*topology.Network) error { return nil })
 		if err != nil {
 			return nil, err
@@ -100,6 +105,9 @@ func (a *api) setServed(ctx context.Context, by identity.Caller, f *topology.Flo
 }
 
 func (a *api) updateFloatingIP(ctx context.Context, by identity.Caller, old *topology.FloatingIP, v values, match revision) (topology.FloatingIP, error) {
+	if err := a.checkQoS(ctx, by, v, ""); err != nil { // who owns it may take any off
+		return *old, err
+	}
 	wanted := *old
 	serves, err := a.setServed(ctx, by, &wanted, v)
 	if err != nil {
@@ -107,6 +115,7 @@ func (a *api) updateFloatingIP(ctx context.Context, by identity.Caller, old *top
 	}
 	return a.Store.UpdateFloatingIP(ctx, old.ID, func(f *topology.FloatingIP) (bool, error) {
 		set(v, "description", &f.Description)
+		set(v, "qos_policy_id", &f.QoSPolicyID)
 		if serves {
 			f.PortID, f.FixedAddress = wanted.PortID, wanted.FixedAddress
 		}
@@ -124,6 +133,7 @@ func (a *api) viewFloatingIPs(ctx context.Context, _ identity.Caller, all []topo
 		m := owned(f.ID, f.ProjectID, f.Description, f.CreatedAt, f.UpdatedAt, f.Revision)
 		m["floating_network_id"], m["floating_ip_address"], m["status"] = f.NetworkID, f.Address, topology.StatusDown
 		m["port_id"], m["router_id"], m["fixed_ip_address"], m["port_details"] = orNull(f.PortID), orNull(f.RouterID), nil, nil
+		m["qos_policy_id"] = orNull(f.QoSPolicyID)
 		if f.FixedAddress.IsValid() {
 			m["fixed_ip_address"] = f.FixedAddress
 		}

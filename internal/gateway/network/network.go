@@ -21,6 +21,7 @@ var networkAttributes = tagged(
 	attribute{name: "is_default", read: readFlag, fallback: false, post: true, put: true, guard: onlyAdmin},
 	attribute{name: "mtu", read: readNonNegative, post: true, put: true, filter: filterNumber, sort: true},
 	attribute{name: "port_security_enabled", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag},
+	qosAttribute,
 	attribute{name: "availability_zone_hints", read: readTexts, post: true},
 	attribute{name: "availability_zones"},
 	attribute{name: "provider:network_type", read: readText(32), post: true, put: true, guard: onlyAdmin, see: admins, filter: asIs},
@@ -63,6 +64,9 @@ func (a *api) createNetworks(ctx context.Context, by identity.Caller, all []valu
 		if err := a.checkHints(ctx, n.ZoneHints); err != nil {
 			return nil, err
 		}
+		if err := a.checkQoS(ctx, by, v, ""); err != nil {
+			return nil, err
+		}
 	}
 	return a.Store.CreateNetworks(ctx, made)
 }
@@ -77,6 +81,7 @@ func setNetwork(n *topology.Network, v values) {
 	set(v, "is_default", &n.IsDefault)
 	set(v, "mtu", &n.MTU)
 	set(v, "port_security_enabled", &n.PortSecurityEnabled)
+	set(v, "qos_policy_id", &n.QoSPolicyID)
 }
 
 func (a *api) checkHints(ctx context.Context, hints []string) error {
@@ -97,6 +102,9 @@ func (a *api) checkHints(ctx context.Context, hints []string) error {
 
 func (a *api) updateNetwork(ctx context.Context, by identity.Caller, old *topology.Network, v values, match revision) (topology.Network, error) {
 	if err := authorise(networkAttributes, "update_network", v, standing{admin: by.IsAdmin()}); err != nil {
+		return topology.Network{}, err
+	}
+	if err := a.checkQoS(ctx, by, v, old.QoSPolicyID); err != nil {
 		return topology.Network{}, err
 	}
 	return a.Store.UpdateNetwork(ctx, old.ID, func(n *topology.Network) error {
@@ -147,6 +155,7 @@ func (a *api) viewNetworks(ctx context.Context, _ identity.Caller, all []topolog
 			m["is_default"] = n.IsDefault
 		}
 		m["port_security_enabled"], m["availability_zone_hints"] = n.PortSecurityEnabled, n.ZoneHints
+		m["qos_policy_id"] = orNull(n.QoSPolicyID)
 		m["availability_zones"] = a.zonesOf(pods[n.ID])
 		m["provider:network_type"], m["provider:physical_network"], m["provider:segmentation_id"] = n.Type, orNull(n.PhysicalNetwork), nil
 		if n.SegmentationID != 0 {

@@ -27,6 +27,8 @@ var portAttributes = tagged(
 	attribute{name: "port_security_enabled", read: readFlag, post: true, put: true, guard: onlyNetworkOwner, filter: filterFlag},
 	attribute{name: "security_groups", read: readUUIDs, post: true, put: true, filter: asIs},
 	attribute{name: "allowed_address_pairs", read: readPairs, post: true, put: true, guard: guardPairs},
+	qosAttribute,
+	attribute{name: "qos_network_policy_id"},
 	attribute{name: "binding:vnic_type", read: vnicTypes, fallback: topology.VNICNormal, post: true, put: true, filter: asIs},
 	attribute{name: "binding:host_id", read: readText(255), fallback: "", post: true, put: true, guard: onlyAdmin, see: admins, filter: asIs},
 	attribute{name: "binding:profile", read: readProfile, post: true, put: true, guard: onlyAdmin, see: admins},
@@ -245,6 +247,9 @@ func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values)
 		if err := a.checkGroups(ctx, by, spec); err != nil {
 			return nil, err
 		}
+		if err := a.checkQoS(ctx, by, v, ""); err != nil {
+			return nil, err
+		}
 	}
 	return a.Store.CreatePorts(ctx, specs)
 }
@@ -272,6 +277,7 @@ func setPort(spec *topology.PortSpec, v values) {
 	set(v, "allowed_address_pairs", &spec.AllowedAddressPairs)
 	set(v, "fixed_ips", &spec.WantIPs)
 	set(v, "security_groups", &spec.WantGroups)
+	set(v, "qos_policy_id", &spec.QoSPolicyID)
 	if security, sent := v["port_security_enabled"].(bool); sent {
 		spec.WantSecurity = &security
 	}
@@ -353,6 +359,9 @@ func (a *api) updatePort(ctx context.Context, by identity.Caller, old *topology.
 	if err := a.checkGroups(ctx, by, &spec); err != nil {
 		return topology.Port{}, err
 	}
+	if err := a.checkQoS(ctx, by, v, old.QoSPolicyID); err != nil {
+		return topology.Port{}, err
+	}
 	return a.Store.UpdatePort(ctx, old.ID, func(spec *topology.PortSpec) error {
 		if err := check(match, spec.Revision); err != nil {
 			return err
@@ -390,6 +399,7 @@ func viewPorts(_ context.Context, _ identity.Caller, all []topology.Port) ([]map
 		m["device_id"], m["device_owner"] = p.DeviceID, p.DeviceOwner
 		m["port_security_enabled"], m["security_groups"] = p.PortSecurityEnabled, p.SecurityGroups
 		m["allowed_address_pairs"], m["binding:vnic_type"] = p.AllowedAddressPairs, p.VNICType
+		m["qos_policy_id"], m["qos_network_policy_id"] = orNull(p.QoSPolicyID), orNull(p.QoSNetworkPolicyID)
 		m["binding:host_id"], m["binding:vif_type"] = "", "unbound"
 		m["binding:profile"], m["binding:vif_details"] = map[string]any{}, map[string]any{}
 		shown[i] = m

@@ -33,7 +33,7 @@ func readGateway(name string, v any) (any, error) {
 		return want, nil
 	}
 	for key := range m {
-		if !slices.Contains([]string{"network_id", "enable_snat", "external_fixed_ips"}, key) {
+		if !slices.Contains([]string{"network_id", "enable_snat", "external_fixed_ips", "qos_policy_id"}, key) {
 			return nil, badRequest("Unexpected keys supplied: %s", key)
 		}
 	}
@@ -56,6 +56,14 @@ func readGateway(name string, v any) (any, error) {
 			return nil, err
 		}
 		want.WantIPs = fixed.([]topology.WantIP)
+	}
+	if policy, given := m["qos_policy_id"]; given {
+		id, err := orNothing(readUUID)("qos_policy_id", policy)
+		if err != nil {
+			return nil, err
+		}
+		text := id.(string)
+		want.QoSPolicy = &text
 	}
 	return want, nil
 }
@@ -138,6 +146,11 @@ func (a *api) checkGateway(ctx context.Context, by identity.Caller, v values) er
 	if want.NetworkID == "" {
 		return nil
 	}
+	if want.QoSPolicy != nil && *want.QoSPolicy != "" {
+		if err := a.seesQoS(ctx, by, *want.QoSPolicy); err != nil {
+			return err
+		}
+	}
 	return a.onNetwork(ctx, by, want.NetworkID, func(*topology.Network) error { return nil })
 }
 
@@ -164,11 +177,19 @@ func viewRouters(_ context.Context, _ identity.Caller, all []topology.Router) ([
 		m["name"], m["admin_state_up"], m["status"], m["routes"] = r.Name, r.AdminStateUp, topology.StatusActive, r.Routes
 		m["external_gateway_info"] = nil
 		if g := r.Gateway; g != nil {
-			m["external_gateway_info"] = map[string]any{"network_id": g.NetworkID, "external_fixed_ips": g.FixedIPs, "enable_snat": g.EnableSNAT}
+			m["external_gateway_info"] = viewGateway(g)
 		}
 		shown[i] = m
 	}
 	return shown, nil
+}
+
+func viewGateway(g *topology.Gateway) map[string]any {
+	m := map[string]any{"network_id": g.NetworkID, "external_fixed_ips": g.FixedIPs, "enable_snat": g.EnableSNAT}
+	if g.QoSPolicyID != "" || g.QoSNetworkPolicyID != "" { // as in Neutron: others have no such field
+		m["qos_policy_id"] = orNull(g.QoSPolicyID)
+	}
+	return m
 }
 
 // changeRoutes adds or removes routes; two clients who do so at once do not lose

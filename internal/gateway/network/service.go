@@ -52,6 +52,7 @@ func Service(d Deps) gateway.Service {
 	routes = append(routes, a.routers().routes()...)
 	routes = append(routes, a.routerRoutes()...)
 	routes = append(routes, a.floatingIPs().routes()...)
+	routes = append(routes, a.qosRoutes()...)
 	routes = append(routes, a.quotas()...)
 	routes = append(routes, closed()...)
 	return gateway.Service{Name: "network", Prefix: "/network", Version: "/v2.0", Routes: routes, Error: gateway.NeutronError}

@@ -166,6 +166,10 @@ func TestDeclarations(t *testing.T) {
 	check("subnets", subnetAttributes, func(q store.Query) error { _, err := a.Store.ListSubnets(ctx, q); return err })
 	check("ports", portAttributes, func(q store.Query) error { _, err := a.Store.ListPorts(ctx, q); return err })
 	check("groups", groupAttributes, func(q store.Query) error { _, err := a.Store.ListSecurityGroups(ctx, q); return err })
+	check("policies", qosPolicyAttributes, func(q store.Query) error { _, err := a.Store.QoSPolicies().List(ctx, q); return err })
+	for _, kind := range topology.QoSRuleTypes() {
+		check(kind.Name, qosRuleAttributes(kind, true), func(q store.Query) error { _, err := a.Store.ListQoSRules(ctx, q); return err })
+	}
 	check("rules", ruleAttributes, func(q store.Query) error { _, err := a.Store.ListRules(ctx, q); return err })
 	for _, route := range Service(a.Deps).Routes {
 		if route.Handle == nil || route.Strategy == "" || route.Strategy == gateway.Refused && route.Note == "" {
@@ -194,6 +198,7 @@ func TestShapes(t *testing.T) {
 		"network_id": network, "admin_state_up": true, "status": "DOWN", "mac_address": "fa:16:3e:00:00:01",
 		"fixed_ips": []any{map[string]any{"subnet_id": subnet, "ip_address": "10.0.0.5"}}, "device_id": "", "device_owner": "",
 		"security_groups": groups, "port_security_enabled": true, "allowed_address_pairs": []any{}, "binding:vnic_type": "normal",
+		"qos_policy_id": nil, "qos_network_policy_id": nil,
 		"created_at": now, "updated_at": now, "revision_number": 1.0, "tags": []any{},
 	}
 	if diff := cmp.Diff(want, port); diff != "" {
