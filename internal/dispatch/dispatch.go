@@ -34,7 +34,7 @@ type Index interface {
 // DefaultTimeout is how long a list or a search waits for a pod.
 const DefaultTimeout = 10 * time.Second
 
-// DefaultPatience is how much longer a list waits for the last pods.
+// DefaultPatience is how much longer a list waits for pods in doubt.
 const DefaultPatience = 3 * time.Second
 
 // Options make a Dispatcher. Pods, Client and Index are required.
@@ -44,8 +44,8 @@ type Options struct {
 	Index  Index
 	// Timeout bounds what a list or a search waits for one pod's answer.
 	Timeout time.Duration
-	// Patience is how much longer a list waits for the last pods, once half of them
-	// have answered. Default DefaultPatience.
+	// Patience is how much longer a list waits for pods that let the last one wait in
+	// vain, once half of the pods have answered. Default DefaultPatience.
 	Patience time.Duration
 	// Strict makes a pod that is away an error in every list.
 	Strict bool
@@ -60,6 +60,7 @@ type Dispatcher struct {
 	absences *absences
 	observer *observer
 	buffers  buffers
+	doubts   doubts
 }
 
 // New makes a dispatcher. What it sees in lists reaches the index only while Run

@@ -1,6 +1,7 @@
 package compute_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -79,6 +80,16 @@ func (w *world) idle(t testing.TB) bool {
 	pending, err := w.store.ListMappings(t.Context(), store.MappingQuery{Pending: true})
 	must(t, err)
 	return len(intents) == 0 && len(pending) == 0
+}
+
+// busy is what idle waits for.
+func (w *world) busy(t testing.TB) string {
+	t.Helper()
+	intents, err := w.store.ListIntents(t.Context(), time.Now().Add(time.Hour))
+	must(t, err)
+	pending, err := w.store.ListMappings(t.Context(), store.MappingQuery{Pending: true})
+	must(t, err)
+	return fmt.Sprintf("intents %+v\npending %+v", intents, pending)
 }
 
 // drop deletes the network once nothing uses it.

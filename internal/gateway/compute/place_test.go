@@ -41,7 +41,7 @@ func (w *world) unchanged(t *testing.T, p *podtest.Pod, before map[string][]stri
 	t.Helper()
 	delete(before, "security_group_rule")
 	eventually(t, p.Name+" is as before", func() bool { return cmp.Equal(before, withoutRules(p)) && w.idle(t) }, func() string {
-		return cmp.Diff(before, withoutRules(p))
+		return cmp.Diff(before, withoutRules(p)) + w.busy(t)
 	})
 }
 
