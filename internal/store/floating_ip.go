@@ -160,11 +160,11 @@ func routerBetween(ctx context.Context, tx *Tx, external, subnetID, portID strin
 	}
 	routers, err := list(ctx, tx, scanString, `
 		SELECT r.id FROM routers r
-		JOIN ports p ON p.device_id = r.id AND p.device_owner = ?
+		JOIN ports p ON p.device_id = r.id AND p.device_owner IN (`+interfaceOwners+`)
 		JOIN addresses a ON a.port_id = p.id
 		WHERE r.gateway_network = ? AND a.subnet_id = ?
 		ORDER BY CASE WHEN a.address = ? THEN 0 ELSE 1 END, r.id`,
-		topology.OwnerRouterInterface, external, subnetID, sub.GatewayIP.String())
+		external, subnetID, sub.GatewayIP.String())
 	if err != nil {
 		return "", err
 	}

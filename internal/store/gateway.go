@@ -87,7 +87,7 @@ func checkBesideInterfaces(ctx context.Context, tx *Tx, r *topology.Router, oute
 	}
 	var inner []topology.Port
 	for _, p := range ports {
-		if p.DeviceOwner == topology.OwnerRouterInterface {
+		if topology.IsRouterInterface(p.DeviceOwner) {
 			inner = append(inner, p)
 		}
 	}

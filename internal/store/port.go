@@ -14,8 +14,9 @@ import (
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
-// portStatus is ACTIVE once a pod has the port; addPortDetails says the same.
-const portStatus = `CASE WHEN EXISTS (
+// portStatus is ACTIVE once a pod has the port, and for a router's; addPortDetails
+// says the same.
+const portStatus = `CASE WHEN t.device_owner IN (` + routerOwners + `) OR EXISTS (
 		SELECT 1 FROM mappings m
 		WHERE m.kind = 'port' AND m.id = t.id AND m.wanted = 1 AND m.observed > 0 AND m.pod_id <> ''
 	) THEN 'ACTIVE' ELSE 'DOWN' END`
@@ -235,6 +236,9 @@ func portsWhere(ctx context.Context, tx *Tx, where string, args ...any) ([]topol
 func addPortDetails(ctx context.Context, tx *Tx, ports []topology.Port) error {
 	for i := range ports {
 		ports[i].FixedIPs, ports[i].SecurityGroups, ports[i].Status = []topology.FixedIP{}, []string{}, topology.StatusDown
+		if topology.IsRouterPort(ports[i].DeviceOwner) {
+			ports[i].Status = topology.StatusActive
+		}
 	}
 	names, where := ids(ports, func(p *topology.Port) string { return p.ID })
 	if err := addPortQoS(ctx, tx, names, where); err != nil {

@@ -25,8 +25,10 @@ func (s *Store) UpdatePort(ctx context.Context, id string, change func(*topology
 		if err := change(&spec); err != nil {
 			return err
 		}
-		p, err = updatePort(ctx, tx, before, spec)
-		return err
+		if p, err = updatePort(ctx, tx, before, spec); err != nil {
+			return err
+		}
+		return topology.CheckInterfacePort(&before, &p)
 	})
 	return p, err
 }

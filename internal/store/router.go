@@ -17,7 +17,8 @@ import (
 var routerShape = &shape{
 	table: "routers",
 	columns: []string{"t.id", "t.project_id", "t.name", "t.description", "t.admin_state_up", "t.gateway_network",
-		"t.gateway_port", "t.enable_snat", "t.routes", "t.created_at", "t.updated_at", "t.revision"},
+		"t.gateway_port", "t.enable_snat", "t.routes", "t.distributed", "t.ha", "t.zone_hints", "t.created_at", "t.updated_at",
+		"t.revision"},
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
 		"description": {expr: "t.description"}, "admin_state_up": {expr: "t.admin_state_up", kind: flag},
@@ -31,7 +32,7 @@ var routerShape = &shape{
 func scanRouter(row scanner) (r topology.Router, err error) {
 	var g topology.Gateway
 	err = row.Scan(&r.ID, &r.ProjectID, &r.Name, &r.Description, &r.AdminStateUp, &g.NetworkID,
-		&g.PortID, &g.EnableSNAT, intoJSON(&r.Routes), intoTime(&r.CreatedAt), intoTime(&r.UpdatedAt), &r.Revision)
+		&g.PortID, &g.EnableSNAT, intoJSON(&r.Routes), &r.Distributed, &r.HA, intoJSON(&r.ZoneHints), intoTime(&r.CreatedAt), intoTime(&r.UpdatedAt), &r.Revision)
 	if g.NetworkID != "" {
 		r.Gateway = &g
 	}
@@ -62,13 +63,14 @@ func (s *Store) CreateRouters(ctx context.Context, specs []RouterSpec) (made []t
 
 func createRouter(ctx context.Context, tx *Tx, spec RouterSpec) (topology.Router, error) {
 	r := spec.Router
-	r.ID, r.Routes = uuid.NewString(), []topology.HostRoute{}
+	r.ID, r.Routes, r.ZoneHints = uuid.NewString(), []topology.HostRoute{}, append([]string{}, r.ZoneHints...)
 	r.CreatedAt = tx.now()
 	r.UpdatedAt, r.Revision = r.CreatedAt, 1
 	_, err := tx.Exec(ctx, `
 		INSERT INTO routers (`+bare(routerShape)+`)
 		VALUES (`+marks(len(routerShape.columns))+`)`,
-		r.ID, r.ProjectID, r.Name, r.Description, r.AdminStateUp, "", "", true, asJSON(r.Routes), r.CreatedAt, r.UpdatedAt, r.Revision)
+		r.ID, r.ProjectID, r.Name, r.Description, r.AdminStateUp, "", "", true, asJSON(r.Routes), r.Distributed, r.HA,
+		asJSON(r.ZoneHints), r.CreatedAt, r.UpdatedAt, r.Revision)
 	if err != nil {
 		return r, fmt.Errorf("cannot create router: %w", err)
 	}
@@ -147,6 +149,9 @@ func (s *Store) UpdateRouter(ctx context.Context, id string, change func(*Router
 			return err
 		}
 		r = spec.Router
+		if err := changeKind(ctx, tx, &before, &r); err != nil {
+			return err
+		}
 		if spec.WantGateway != nil {
 			if err := setGateway(ctx, tx, &r, *spec.WantGateway); err != nil {
 				return err
@@ -165,6 +170,19 @@ func (s *Store) UpdateRouter(ctx context.Context, id string, change func(*Router
 	return r, err
 }
 
+// changeKind gives the interfaces of a router that becomes of another kind the
+// owner of that kind.
+func changeKind(ctx context.Context, tx *Tx, before, r *topology.Router) error {
+	if err := r.CheckKind(before); err != nil || r.InterfaceOwner() == before.InterfaceOwner() {
+		return err
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE ports
+		SET device_owner = ?, updated_at = ?, revision = revision + 1
+		WHERE device_id = ? AND device_owner = ?`, r.InterfaceOwner(), tx.now(), r.ID, before.InterfaceOwner())
+	return err
+}
+
 func saveRouter(ctx context.Context, tx *Tx, r *topology.Router) error {
 	g := topology.Gateway{EnableSNAT: true}
 	if r.Gateway != nil {
@@ -174,19 +192,25 @@ func saveRouter(ctx context.Context, tx *Tx, r *topology.Router) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE routers
 		SET name = ?, description = ?, admin_state_up = ?, gateway_network = ?, gateway_port = ?, enable_snat = ?,
-			routes = ?, updated_at = ?, revision = ?
+			routes = ?, distributed = ?, ha = ?, updated_at = ?, revision = ?
 		WHERE id = ?`,
 		r.Name, r.Description, r.AdminStateUp, g.NetworkID, g.PortID, g.EnableSNAT,
-		asJSON(r.Routes), r.UpdatedAt, r.Revision, r.ID)
+		asJSON(r.Routes), r.Distributed, r.HA, r.UpdatedAt, r.Revision, r.ID)
 	if err != nil {
 		return err
 	}
 	return nameQoS(ctx, tx, "routers", r.ID, g.QoSPolicyID)
 }
 
+// interfaceOwners are the owners for which topology.IsRouterInterface holds.
+const interfaceOwners = "'" + topology.OwnerRouterInterface + "', '" + topology.OwnerDistributedInterface + "', '" + topology.OwnerHAInterface + "'"
+
+// routerOwners are the owners for which topology.IsRouterPort holds.
+const routerOwners = interfaceOwners + ", '" + topology.OwnerRouterGateway + "'"
+
 // routerPorts are the router's interfaces, and its gateway.
 func routerPorts(ctx context.Context, tx *Tx, id string) ([]topology.Port, error) {
-	return portsWhere(ctx, tx, "t.device_id = ? AND t.device_owner IN (?, ?)", id, topology.OwnerRouterInterface, topology.OwnerRouterGateway)
+	return portsWhere(ctx, tx, "t.device_id = ? AND t.device_owner IN ("+routerOwners+")", id)
 }
 
 // reached are the subnets on which the ports are, and the ports' addresses.
@@ -235,7 +259,7 @@ func (s *Store) DeleteRouter(ctx context.Context, id string, check func(*topolog
 		}
 		var left []string
 		for _, p := range ports {
-			if p.DeviceOwner == topology.OwnerRouterInterface {
+			if topology.IsRouterInterface(p.DeviceOwner) {
 				left = append(left, p.ID)
 			}
 		}

@@ -30,6 +30,9 @@ func (s *Store) AddSubnetInterface(ctx context.Context, routerID, subnetID strin
 		if !sub.GatewayIP.IsValid() {
 			return topology.BadRouter("Subnet for router interface must have a gateway IP")
 		}
+		if err := topology.CheckRouted(&sub); err != nil {
+			return err
+		}
 		if err := topology.CheckInterface(has, []topology.Subnet{sub}); err != nil {
 			return err
 		}
@@ -61,7 +64,7 @@ func portOnSubnet(ctx context.Context, tx *Tx, r *topology.Router, sub *topology
 	at := topology.WantIP{SubnetID: sub.ID, Address: sub.GatewayIP}
 	if sub.IPVersion == 6 {
 		for _, p := range ports {
-			if p.NetworkID == sub.NetworkID && p.DeviceOwner == topology.OwnerRouterInterface && p.FixedIPs[0].Address.Is6() {
+			if p.NetworkID == sub.NetworkID && topology.IsRouterInterface(p.DeviceOwner) && p.FixedIPs[0].Address.Is6() {
 				want := []topology.WantIP{at}
 				for _, ip := range p.FixedIPs {
 					want = append(want, topology.WantIP(ip))
@@ -76,14 +79,14 @@ func portOnSubnet(ctx context.Context, tx *Tx, r *topology.Router, sub *topology
 	}
 	spec := topology.PortSpec{WantIPs: []topology.WantIP{at}, WantGroups: []string{}}
 	spec.NetworkID, spec.ProjectID, spec.AdminStateUp = sub.NetworkID, r.ProjectID, true
-	spec.DeviceID, spec.DeviceOwner = r.ID, topology.OwnerRouterInterface
+	spec.DeviceID, spec.DeviceOwner = r.ID, r.InterfaceOwner()
 	return createPort(ctx, tx, ground, spec)
 }
 
 // AddPortInterface makes a port that serves nothing yet an interface of the router.
 func (s *Store) AddPortInterface(ctx context.Context, routerID, portID string) (i Interface, err error) {
 	err = s.write(ctx, func(tx *Tx) error {
-		r, has, _, err := routerAt(ctx, tx, routerID)
+		r, has, ports, err := routerAt(ctx, tx, routerID)
 		if err != nil {
 			return err
 		}
@@ -99,35 +102,22 @@ func (s *Store) AddPortInterface(ctx context.Context, routerID, portID string) (
 		if err != nil {
 			return err
 		}
-		if err := checkPortInterface(added); err != nil {
+		if err := topology.CheckInterfaceSubnets(added); err != nil {
+			return err
+		}
+		if err := p.CheckBeside(ports); err != nil {
 			return err
 		}
 		if err := topology.CheckInterface(has, added); err != nil {
 			return err
 		}
 		i = Interface{r, p.ID, p.NetworkID, subnetIDs(p)}
-		if err := attachPortsTx(ctx, tx, []string{p.ID}, r.ID, topology.OwnerRouterInterface); err != nil {
+		if err := attachPortsTx(ctx, tx, []string{p.ID}, r.ID, r.InterfaceOwner()); err != nil {
 			return err
 		}
 		return saveRouter(ctx, tx, &r)
 	})
 	return i, err
-}
-
-func checkPortInterface(subnets []topology.Subnet) error {
-	fours := 0
-	for _, s := range subnets {
-		if s.IPVersion == 4 {
-			fours++
-		}
-	}
-	switch {
-	case len(subnets) == 0:
-		return topology.BadRouter("Router port must have at least one fixed IP")
-	case fours > 1:
-		return topology.BadRouter("Cannot have multiple IPv4 subnets on router port")
-	}
-	return nil
 }
 
 func subnetIDs(p topology.Port) []string {
@@ -147,7 +137,7 @@ func (s *Store) RemoveInterface(ctx context.Context, routerID, portID, subnetID 
 			return err
 		}
 		at := slices.IndexFunc(ports, func(p topology.Port) bool {
-			return p.DeviceOwner == topology.OwnerRouterInterface && (portID == "" || p.ID == portID) &&
+			return topology.IsRouterInterface(p.DeviceOwner) && (portID == "" || p.ID == portID) &&
 				(subnetID == "" || slices.Contains(subnetIDs(p), subnetID))
 		})
 		if at < 0 {

@@ -341,7 +341,7 @@ CREATE TABLE routers (
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
     revision        BIGINT NOT NULL
-);
+, distributed BIGINT NOT NULL DEFAULT 0, ha BIGINT NOT NULL DEFAULT 0, zone_hints TEXT NOT NULL DEFAULT '[]');
 
 CREATE INDEX routers_by_gateway ON routers (gateway_network) WHERE gateway_network <> '';
 

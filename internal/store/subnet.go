@@ -183,7 +183,7 @@ func checkGatewayFree(ctx context.Context, tx *Tx, n *topology.Subnet) error {
 	used, err := list(ctx, tx, scanString, `
 		SELECT p.id FROM ports p
 		JOIN addresses a ON a.port_id = p.id
-		WHERE a.subnet_id = ? AND a.address = ? AND p.device_owner = ?`, n.ID, asAddr(n.GatewayIP), topology.OwnerRouterInterface)
+		WHERE a.subnet_id = ? AND a.address = ? AND p.device_owner IN (`+interfaceOwners+`)`, n.ID, asAddr(n.GatewayIP))
 	if err != nil || len(used) == 0 {
 		return err
 	}

@@ -12,13 +12,26 @@ import (
 
 // Device owners of the ports by which routers and floating IPs hold addresses.
 const (
-	OwnerRouterInterface = "network:router_interface"
-	OwnerRouterGateway   = "network:router_gateway"
-	OwnerFloatingIP      = "network:floatingip"
+	OwnerRouterInterface      = "network:router_interface"
+	OwnerDistributedInterface = "network:router_interface_distributed"
+	OwnerHAInterface          = "network:ha_router_replicated_interface"
+	OwnerRouterGateway        = "network:router_gateway"
+	OwnerFloatingIP           = "network:floatingip"
 )
+
+// IsRouterInterface says that a port with this owner is a router's place on a
+// subnet; its gateway is none.
+func IsRouterInterface(owner string) bool {
+	return owner == OwnerRouterInterface || owner == OwnerDistributedInterface || owner == OwnerHAInterface
+}
 
 // maxRoutes is how many extra routes a router may have, as in Neutron by default.
 const maxRoutes = 30
+
+// IsRouterPort says that a port with this owner is a router's interface or gateway.
+func IsRouterPort(owner string) bool {
+	return IsRouterInterface(owner) || owner == OwnerRouterGateway
+}
 
 // Router is a central router. Its interfaces are the ports whose device it is.
 type Router struct {
@@ -27,6 +40,9 @@ type Router struct {
 	Name         string
 	Description  string
 	AdminStateUp bool
+	Distributed  bool
+	HA           bool
+	ZoneHints    []string
 	Gateway      *Gateway // nil: none
 	Routes       []HostRoute
 	CreatedAt    time.Time
@@ -54,6 +70,45 @@ type WantGateway struct {
 	QoSPolicy *string // empty: none
 }
 
+// InterfaceOwner is the owner of the router's interfaces: it tells of what kind
+// the router is.
+func (r *Router) InterfaceOwner() string {
+	switch {
+	case r.Distributed:
+		return OwnerDistributedInterface
+	case r.HA:
+		return OwnerHAInterface
+	}
+	return OwnerRouterInterface
+}
+
+// CheckKind refuses to make another kind of router of one that is at work.
+func (r *Router) CheckKind(before *Router) error {
+	if r.Distributed != before.Distributed && (r.AdminStateUp || before.AdminStateUp) {
+		return BadRouter("Cannot change the 'distributed' attribute of active routers. " +
+			"Please set router admin_state_up to False prior to upgrade")
+	}
+	if r.HA != before.HA && r.AdminStateUp {
+		return BadRouter("Cannot change HA attribute of active routers. Please set router admin_state_up to False prior to upgrade")
+	}
+	return nil
+}
+
+// CheckInterfacePort refuses to change the IPv4 addresses of a port under the
+// router that has it as an interface.
+func CheckInterfacePort(before, after *Port) error {
+	if before.DeviceID == "" || !IsRouterInterface(before.DeviceOwner) || slices.Equal(fours(before), fours(after)) {
+		return nil
+	}
+	return fault.New(fault.Invalid, "IPAddressChangeNotAllowed", "IP updates for port %s are not allowed", before.ID)
+}
+
+func fours(p *Port) []netip.Addr {
+	all := slices.DeleteFunc(p.Addresses(), netip.Addr.Is6)
+	slices.SortFunc(all, netip.Addr.Compare)
+	return all
+}
+
 // NoRouter is the answer about a router that is not there for the caller.
 func NoRouter(id string) error {
 	return fault.New(fault.NotFound, "RouterNotFound", "Router %s could not be found", id)
@@ -79,6 +134,48 @@ func CheckInterface(has, added []Subnet) error {
 	}
 	return nil
 }
+
+// CheckRouted refuses a subnet whose servers another router tells their addresses.
+func CheckRouted(s *Subnet) error {
+	if s.IPv6RAMode == "" && s.IPv6AddressMode != "" {
+		return BadRouter("IPv6 subnet %s configured to receive RAs from an external router cannot be added to Neutron Router.", s.ID)
+	}
+	return nil
+}
+
+// CheckInterfaceSubnets refuses a port with these subnets as a router's interface.
+func CheckInterfaceSubnets(subnets []Subnet) error {
+	fours := 0
+	for i := range subnets {
+		if err := CheckRouted(&subnets[i]); err != nil {
+			return err
+		}
+		if subnets[i].IPVersion == 4 {
+			fours++
+		}
+	}
+	switch {
+	case len(subnets) == 0:
+		return BadRouter("Router port must have at least one fixed IP")
+	case fours > 1:
+		return BadRouter("Cannot have multiple IPv4 subnets on router port")
+	}
+	return nil
+}
+
+// CheckBeside refuses a second port of the router on one network where both have
+// IPv6 prefixes: one source announces them all.
+func (p *Port) CheckBeside(others []Port) error {
+	for i := range others {
+		if o := &others[i]; o.NetworkID == p.NetworkID && o.hasSix() && p.hasSix() {
+			return BadRouter("Cannot have multiple router ports with the same network id if both contain IPv6 subnets. "+
+				"Existing port %s has IPv6 subnet(s) and network id %s", o.ID, o.NetworkID)
+		}
+	}
+	return nil
+}
+
+func (p *Port) hasSix() bool { return slices.ContainsFunc(p.Addresses(), netip.Addr.Is6) }
 
 // CheckRoutes refuses routes whose next hop no interface reaches, or that are too
 // many. subnets and own are where the router is, and its addresses there.
@@ -141,6 +238,12 @@ func BadFloatingIP(format string, args ...any) error {
 // ServedAddress is which of the port's addresses a floating IP serves. wanted may
 // be zero where the port has one only.
 func (p *Port) ServedAddress(wanted netip.Addr) (FixedIP, error) {
+	switch {
+	case p.DeviceOwner == OwnerDHCP:
+		return FixedIP{}, BadFloatingIP("Port %s is unable to be assigned a floating IP", p.ID)
+	case wanted.Is6():
+		return FixedIP{}, BadFloatingIP("Cannot process floating IP association with %s, since that is not an IPv4 address", wanted)
+	}
 	var fixed []FixedIP
 	for _, ip := range p.FixedIPs {
 		if ip.Address.Is4() && (!wanted.IsValid() || ip.Address == wanted) {

@@ -13,7 +13,7 @@ var floatingIPAttributes = tagged(
 	attribute{name: "floating_network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
 	attribute{name: "floating_ip_address", read: readIP, post: true, guard: onlyAdmin, filter: filterIP, sort: true},
 	attribute{name: "subnet_id", read: orNothing(readUUID), post: true, see: nobody},
-	attribute{name: "port_id", read: orNothing(readUUID), post: true, put: true, filter: asIs, sort: true},
+	attribute{name: "port_id", read: orNothing(readUUID), post: true, put: true, filter: asIs},
 	attribute{name: "fixed_ip_address", read: readIP, post: true, put: true, filter: filterIP, sort: true},
 	qosAttribute,
 	attribute{name: "router_id", filter: asIs, sort: true},
@@ -84,9 +84,10 @@ func (a *api) setServed(ctx context.Context, by identity.Caller, f *topology.Flo
 	if fixed.IsValid() && port == "" {
 		return false, topology.BadFloatingIP("fixed_ip_address cannot be specified without a port_id")
 	}
-	if !sent {
+	if !sent && (len(v) > 0 || f.ID == "") {
 		return false, nil
 	}
+	// An update of nothing at all ends the association, as ever.
 	f.PortID, f.FixedAddress = port, fixed
 	if port == "" {
 		return true, nil

@@ -371,8 +371,11 @@ func (a *api) updatePort(ctx context.Context, by identity.Caller, old *topology.
 	})
 }
 
-// serving are ports that go with what they serve, never by themselves.
-var serving = []string{topology.OwnerRouterInterface, topology.OwnerRouterGateway, topology.OwnerFloatingIP}
+// serving says that ports with this owner go with what they serve, never by
+// themselves.
+func serving(owner string) bool {
+	return topology.IsRouterPort(owner) || owner == topology.OwnerFloatingIP
+}
 
 // deletePort also takes the port from a server that has it: Nova detaches it.
 // The pods' own DHCP ports go with their network.
@@ -382,7 +385,7 @@ func (a *api) deletePort(ctx context.Context, _ identity.Caller, old *topology.P
 			return fault.New(fault.Conflict, "ServicePortInUse",
 				"Port %s cannot be deleted directly via the port API: it serves DHCP in pod %s.", p.ID, p.Pod)
 		}
-		if p.DeviceID != "" && slices.Contains(serving, p.DeviceOwner) {
+		if p.DeviceID != "" && serving(p.DeviceOwner) {
 			return fault.New(fault.Conflict, "ServicePortInUse",
 				"Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner)
 		}

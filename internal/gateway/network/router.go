@@ -14,10 +14,24 @@ import (
 var routerAttributes = tagged(
 	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
-	attribute{name: "status", filter: asIs, sort: true},
+	attribute{name: "status", sort: true},
+	attribute{name: "distributed", read: orUnset(readFlag), post: true, put: true, guard: onlyAdmin, see: admins},
+	attribute{name: "ha", read: orUnset(readFlag), post: true, put: true, guard: onlyAdmin, see: admins},
+	attribute{name: "availability_zone_hints", read: readTexts, post: true},
+	attribute{name: "availability_zones"},
 	attribute{name: "external_gateway_info", read: readGateway, post: true, put: true, guard: guardGateway},
 	attribute{name: "routes", read: readRoutes, put: true},
 )
+
+// orUnset takes null for an attribute that is not sent.
+func orUnset(read reader) reader {
+	return func(name string, v any) (any, error) {
+		if v == nil {
+			return nil, nil
+		}
+		return read(name, v)
+	}
+}
 
 // readGateway turns the object into what is wanted; null and {} are no gateway.
 func readGateway(name string, v any) (any, error) {
@@ -125,6 +139,10 @@ func (a *api) createRouters(ctx context.Context, by identity.Caller, all []value
 			return nil, err
 		}
 		setRouter(&specs[i], v)
+		set(v, "availability_zone_hints", &specs[i].ZoneHints)
+		if err := a.checkHints(ctx, specs[i].ZoneHints); err != nil {
+			return nil, err
+		}
 	}
 	return a.Store.CreateRouters(ctx, specs)
 }
@@ -134,6 +152,8 @@ func setRouter(spec *store.RouterSpec, v values) {
 	set(v, "name", &spec.Name)
 	set(v, "description", &spec.Description)
 	set(v, "admin_state_up", &spec.AdminStateUp)
+	set(v, "distributed", &spec.Distributed)
+	set(v, "ha", &spec.HA)
 	set(v, "routes", &spec.Routes)
 	if want, sent := v["external_gateway_info"].(topology.WantGateway); sent {
 		spec.WantGateway = &want
@@ -175,6 +195,8 @@ func viewRouters(_ context.Context, _ identity.Caller, all []topology.Router) ([
 	for i, r := range all {
 		m := owned(r.ID, r.ProjectID, r.Description, r.CreatedAt, r.UpdatedAt, r.Revision)
 		m["name"], m["admin_state_up"], m["status"], m["routes"] = r.Name, r.AdminStateUp, topology.StatusActive, r.Routes
+		m["distributed"], m["ha"] = r.Distributed, r.HA
+		m["availability_zone_hints"], m["availability_zones"] = r.ZoneHints, []string{}
 		m["external_gateway_info"] = nil
 		if g := r.Gateway; g != nil {
 			m["external_gateway_info"] = viewGateway(g)

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
@@ -30,7 +31,7 @@ func readPlace(r *gateway.Request) (p place, err error) {
 		}
 		id, err := readUUID(name, v)
 		if err != nil {
-			return p, badRequest("Invalid input for %s. Reason: '%s' is not a valid UUID.", name, python(v))
+			return p, topology.BadRouter("'%s' is not a valid UUID", python(v))
 		}
 		*to = id.(string)
 	}
@@ -52,7 +53,11 @@ func (a *api) addInterface(ctx context.Context, by identity.Caller, r *gateway.R
 	case p.port != "" && p.subnet != "":
 		return nil, topology.BadRouter("Cannot specify both subnet-id and port-id")
 	case p.port != "":
-		if _, err := a.ports().get(ctx, by, p.port); err != nil {
+		port, err := a.ports().get(ctx, by, p.port)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.checkPooled(ctx, by, port); err != nil {
 			return nil, err
 		}
 		made, err := a.Store.AddPortInterface(ctx, router.ID, p.port)
@@ -63,15 +68,30 @@ func (a *api) addInterface(ctx context.Context, by identity.Caller, r *gateway.R
 		return nil, err
 	}
 	// Who may take the gateway's address of a shared network is its owner.
-	n, err := a.Store.FindNetwork(ctx, sub.NetworkID)
-	if err != nil {
-		return nil, err
-	}
-	if !mine(by, n.ProjectID) {
-		return nil, topology.BadRouter("Subnet %s is on a network of another project; name a port of yours on it instead", sub.ID)
+	if !mine(by, sub.ProjectID) {
+		return nil, topology.BadRouter("Cannot add interface to router because subnet %s is not owned by project making the request", sub.ID)
 	}
 	made, err := a.Store.AddSubnetInterface(ctx, router.ID, p.subnet)
 	return interfaceReply(made, err)
+}
+
+// checkPooled keeps routers off the addresses that a subnet's owner gives to
+// nobody, like its gateway's.
+func (a *api) checkPooled(ctx context.Context, by identity.Caller, p *topology.Port) error {
+	for _, ip := range p.FixedIPs {
+		sub, err := a.Store.FindSubnet(ctx, ip.SubnetID)
+		if err != nil {
+			return err
+		}
+		pooled := slices.ContainsFunc(sub.AllocationPools, func(pool topology.Pool) bool {
+			return pool.Start.Compare(ip.Address) <= 0 && ip.Address.Compare(pool.End) <= 0
+		})
+		if !pooled && !mine(by, sub.ProjectID) {
+			return topology.BadRouter("Cannot add interface to router because specified port %s has an IP address out of the allocation pool "+
+				"of subnet %s, which is not owned by the project making the request", p.ID, sub.ID)
+		}
+	}
+	return nil
 }
 
 func (a *api) removeInterface(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {

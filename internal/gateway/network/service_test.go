@@ -479,7 +479,7 @@ func TestDocuments(t *testing.T) {
 		t.Errorf("versions = %d %s", w.Code, got)
 	}
 	for path, want := range map[string]int{
-		"": 200, "/": 200, "/extensions": 200, "/extensions/provider": 200, "/extensions/dvr": 404, "/subnetpools": 200,
+		"": 200, "/": 200, "/extensions": 200, "/extensions/provider": 200, "/extensions/vpnaas": 404, "/subnetpools": 200,
 		"/subnetpools/x": 404, "/quotas/project-alice": 200, "/quotas/project-alice/default": 200, "/quotas": 403, "/availability_zones?name=az1": 200,
 	} {
 		if status, reply := r.do("alice", "GET", path, ""); status != want {
