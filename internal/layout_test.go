@@ -35,6 +35,7 @@ var layers = [][]string{
 	{"release"},
 	{"pod"},
 	{"identity"},
+	{"policy"},
 	{"topology"},
 	{"quota"},
 	{"config"},
