@@ -21,6 +21,7 @@ import (
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/microversion"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/policy"
 	"github.com/tricircle/tricircle/internal/reconcile"
 	"github.com/tricircle/tricircle/internal/release"
 	"github.com/tricircle/tricircle/internal/store"
@@ -47,6 +48,7 @@ type App struct {
 	account    *pod.Account
 	store      *store.Store
 	fleet      *fleet.Fleet
+	policy     *policy.File
 	dispatch   *dispatch.Dispatcher
 	reconciler *reconcile.Reconciler
 	jobs       *jobs.Runner
@@ -82,6 +84,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.account = pod.NewAccount(own)
+	if a.policy, err = policy.Open(o.Config.Networks.PolicyFile, policy.Neutron(), o.Log); err != nil {
+		return nil, err
+	}
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}

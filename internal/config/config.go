@@ -108,6 +108,7 @@ type Networks struct {
 	DefaultType      string                     `yaml:"default_type" env:"DEFAULT_TYPE"`
 	MACPrefix        string                     `yaml:"mac_prefix" env:"MAC_PREFIX"`
 	MTU              int                        `yaml:"mtu" env:"MTU"`
+	PolicyFile       string                     `yaml:"policy_file" env:"POLICY_FILE"`
 }
 
 // PhysicalNetwork is a wire that pods share, by the label they all use for it.

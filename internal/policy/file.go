@@ -26,12 +26,15 @@ type stamp struct {
 	size int64
 }
 
-// Open reads the file. An empty path is no file: the rules are base.
+// Fixed is no file: the rules stay as they are.
+func Fixed(base *Rules) *File { return &File{base: base} }
+
+// Open reads the file. An empty path is none.
 func Open(path string, base *Rules, log *slog.Logger) (*File, error) {
-	f := &File{path: path, base: base, log: log, rules: base}
 	if path == "" {
-		return f, nil
+		return Fixed(base), nil
 	}
+	f := &File{path: path, base: base, log: log, rules: base}
 	return f, f.read()
 }
 

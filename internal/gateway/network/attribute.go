@@ -1,19 +1,13 @@
 package network
 
-import (
-	"maps"
-	"slices"
-	"strings"
-
-	"github.com/tricircle/tricircle/internal/fault"
-	"github.com/tricircle/tricircle/internal/identity"
-)
+import "github.com/tricircle/tricircle/internal/fault"
 
 // values are the attributes of one request, read and checked.
 type values map[string]any
 
 // attribute declares one attribute of a resource: what clients may send, who may
-// send and see it, and how lists use it.
+// send it, and how lists use it. Who sees it is for the rule get_<resource>:<name>
+// to say, if the policy has one.
 type attribute struct {
 	name string
 	read reader // turns what the client sent into ours; nil takes it as it is
@@ -22,109 +16,25 @@ type attribute struct {
 	fallback any  // what POST takes when it is not sent; nil: it stays unset
 	post     bool
 	put      bool
-	guard    guard // who may set it to anything but the fallback
-	guardPut guard // the same for PUT, where that differs
+	// guard: to set it to anything but the fallback takes the rule
+	// create_<resource>:<name> or update_<resource>:<name> besides the action's.
+	// The parts of an object, or of the objects in a list, have further ones.
+	guard bool
+	parts []string
 
 	see    audience
 	filter filterValue // nil: no filter
 	sort   bool
 }
 
-// audience is who sees an attribute.
+// audience is who sees an attribute, whatever the policy says.
 type audience int
 
 const (
 	everyone audience = iota
-	admins
+	admins            // unless the policy has a rule for it
 	nobody
 )
-
-// guard is who may set an attribute, besides the resource's owner's own right to
-// change it at all. parts are the policy's names for what is inside the value.
-type guard func(v any) (who setter, parts []string)
-
-type setter int
-
-const (
-	anySetter setter = iota
-	networkOwner
-	adminOnly
-)
-
-func onlyAdmin(any) (setter, []string)        { return adminOnly, nil }
-func onlyNetworkOwner(any) (setter, []string) { return networkOwner, nil }
-
-// standing is what the caller is to the thing that he changes.
-type standing struct {
-	admin        bool
-	networkOwner bool
-}
-
-func (s standing) may(who setter) bool {
-	return s.admin || who == anySetter || who == networkOwner && s.networkOwner
-}
-
-// authorise refuses values that the caller may not set, in Neutron's words: they
-// name all rules that had to hold.
-func authorise(attributes []attribute, action string, sent values, as standing) error {
-	rule, refused := "rule:"+action, false
-	create := strings.HasPrefix(action, "create_") // then what is not sent is the fallback
-	for _, a := range attributes {
-		v, given := sent[a.name]
-		if a.guard == nil || !given || create && same(v, a.fallback) {
-			continue
-		}
-		who, parts := a.guard(v)
-		if !create && a.guardPut != nil {
-			who, parts = a.guardPut(v)
-		}
-		if who == anySetter && parts == nil {
-			continue
-		}
-		refused = refused || !as.may(who)
-		rule = "(" + rule + " and " + ruleOf(action+":"+a.name, parts) + ")"
-	}
-	if !refused {
-		return nil
-	}
-	return forbidden(rule)
-}
-
-func ruleOf(name string, parts []string) string {
-	if parts == nil {
-		return "rule:" + name
-	}
-	inner := make([]string, len(parts))
-	for i, p := range parts {
-		inner[i] = "rule:" + name + ":" + p
-	}
-	return "(rule:" + name + " and (" + strings.Join(inner, " and ") + "))"
-}
-
-func forbidden(rule string) error {
-	return fault.New(fault.Forbidden, "PolicyNotAuthorized", "%s is disallowed by policy", rule)
-}
-
-func same(a, b any) bool {
-	switch a.(type) {
-	case string, bool, int, nil:
-		return a == b
-	}
-	return false
-}
-
-// visible keeps what the caller may see and, where he named fields, wants to.
-func visible(by identity.Caller, attributes []attribute, shown map[string]any, fields []string) map[string]any {
-	for _, a := range attributes {
-		if a.see == nobody || a.see == admins && !by.IsAdmin() {
-			delete(shown, a.name)
-		}
-	}
-	if len(fields) > 0 {
-		maps.DeleteFunc(shown, func(name string, _ any) bool { return !slices.Contains(fields, name) })
-	}
-	return shown
-}
 
 // badRequest is Neutron's HTTPBadRequest.
 func badRequest(format string, args ...any) error {

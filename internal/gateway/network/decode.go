@@ -136,7 +136,7 @@ func readProject(by identity.Caller, item map[string]any, create bool) error {
 	if old {
 		item["project_id"], named = tenant, true
 	}
-	if named && item["project_id"] != by.ProjectID && !by.IsAdmin() {
+	if named && item["project_id"] != by.ProjectID && !trusted(by) {
 		return badRequest("Specifying 'project_id' or 'tenant_id' other than the authenticated project " +
 			"in request requires admin or advsvc privileges")
 	}

@@ -11,7 +11,7 @@ import (
 
 var floatingIPAttributes = tagged(
 	attribute{name: "floating_network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
-	attribute{name: "floating_ip_address", read: readIP, post: true, guard: onlyAdmin, filter: filterIP, sort: true},
+	attribute{name: "floating_ip_address", read: readIP, post: true, guard: true, filter: filterIP, sort: true},
 	attribute{name: "subnet_id", read: orNothing(readUUID), post: true, see: nobody},
 	attribute{name: "port_id", read: orNothing(readUUID), post: true, put: true, filter: asIs},
 	attribute{name: "fixed_ip_address", read: readIP, post: true, put: true, filter: filterIP, sort: true},
@@ -32,17 +32,12 @@ func orNothing(read reader) reader {
 }
 
 func (a *api) floatingIPs() *resource[topology.FloatingIP] {
-	owns := func(_ context.Context, by identity.Caller, f *topology.FloatingIP) (bool, error) {
-		return mine(by, f.ProjectID), nil
-	}
 	return &resource[topology.FloatingIP]{
 		tags: store.TaggedFloatingIPs, store: a.Store,
 		one: "floatingip", many: "floatingips", attributes: floatingIPAttributes, missing: topology.NoFloatingIP,
-		list: a.Store.ListFloatingIPs, find: a.Store.FindFloatingIP, sees: owns,
-		owns: func(ctx context.Context, by identity.Caller, f *topology.FloatingIP, _ string) (bool, error) {
-			return owns(ctx, by, f)
-		},
-		view: a.viewFloatingIPs, create: a.createFloatingIPs, update: a.updateFloatingIP,
+		list: a.Store.ListFloatingIPs, find: a.Store.FindFloatingIP,
+		facts: func(f *topology.FloatingIP) map[string]any { return map[string]any{"project_id": f.ProjectID} },
+		view:  a.viewFloatingIPs, create: a.createFloatingIPs, update: a.updateFloatingIP,
 		remove: func(ctx context.Context, _ identity.Caller, old *topology.FloatingIP, match revision) error {
 			return a.Store.DeleteFloatingIP(ctx, old.ID, func(f *topology.FloatingIP) error { return check(match, f.Revision) })
 		},
@@ -52,9 +47,6 @@ func (a *api) floatingIPs() *resource[topology.FloatingIP] {
 func (a *api) createFloatingIPs(ctx context.Context, by identity.Caller, all []values) ([]topology.FloatingIP, error) {
 	specs := make([]store.FloatingIPSpec, len(all))
 	for i, v := range all {
-		if err := authorise(floatingIPAttributes, "create_floatingip", v, standing{admin: by.IsAdmin()}); err != nil {
-			return nil, err
-		}
 		spec := &specs[i]
 		set(v, "project_id", &spec.ProjectID)
 		set(v, "description", &spec.Description)

@@ -16,17 +16,17 @@ var networkAttributes = tagged(
 	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
 	attribute{name: "status", filter: asIs, sort: true},
 	attribute{name: "subnets"},
-	attribute{name: "shared", read: readFlag, fallback: false, post: true, put: true, guard: onlyAdmin, filter: filterFlag},
-	attribute{name: "router:external", read: readFlag, fallback: false, post: true, put: true, guard: onlyAdmin, filter: filterFlag},
-	attribute{name: "is_default", read: readFlag, fallback: false, post: true, put: true, guard: onlyAdmin},
-	attribute{name: "mtu", read: readNonNegative, post: true, put: true, filter: filterNumber, sort: true},
-	attribute{name: "port_security_enabled", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag},
+	attribute{name: "shared", read: readFlag, fallback: false, post: true, put: true, guard: true, filter: filterFlag},
+	attribute{name: "router:external", read: readFlag, fallback: false, post: true, put: true, guard: true, filter: filterFlag},
+	attribute{name: "is_default", read: readFlag, fallback: false, post: true, put: true, guard: true},
+	attribute{name: "mtu", read: readNonNegative, post: true, put: true, guard: true, filter: filterNumber, sort: true},
+	attribute{name: "port_security_enabled", read: readFlag, fallback: true, post: true, put: true, guard: true, filter: filterFlag},
 	qosAttribute,
 	attribute{name: "availability_zone_hints", read: readTexts, post: true},
 	attribute{name: "availability_zones"},
-	attribute{name: "provider:network_type", read: readText(32), post: true, put: true, guard: onlyAdmin, see: admins, filter: asIs},
-	attribute{name: "provider:physical_network", read: readText(128), post: true, put: true, guard: onlyAdmin, see: admins, filter: asIs},
-	attribute{name: "provider:segmentation_id", read: readNumber, post: true, put: true, guard: onlyAdmin, see: admins, filter: filterNumber},
+	attribute{name: "provider:network_type", read: readText(32), post: true, put: true, guard: true, filter: asIs},
+	attribute{name: "provider:physical_network", read: readText(128), post: true, put: true, guard: true, filter: asIs},
+	attribute{name: "provider:segmentation_id", read: readNumber, post: true, put: true, guard: true, filter: filterNumber},
 )
 
 func (a *api) networks() *resource[topology.Network] {
@@ -35,11 +35,8 @@ func (a *api) networks() *resource[topology.Network] {
 		one: "network", many: "networks", attributes: networkAttributes, missing: topology.NoNetwork,
 		list: a.Store.ListNetworks,
 		find: a.Store.FindNetwork,
-		sees: func(_ context.Context, by identity.Caller, n *topology.Network) (bool, error) {
-			return mine(by, n.ProjectID) || n.Shared || n.External, nil
-		},
-		owns: func(_ context.Context, by identity.Caller, n *topology.Network, _ string) (bool, error) {
-			return mine(by, n.ProjectID), nil
+		facts: func(n *topology.Network) map[string]any {
+			return map[string]any{"project_id": n.ProjectID, "shared": n.Shared, "router:external": n.External}
 		},
 		view: a.viewNetworks, create: a.createNetworks, update: a.updateNetwork, remove: a.deleteNetwork,
 	}
@@ -48,9 +45,6 @@ func (a *api) networks() *resource[topology.Network] {
 func (a *api) createNetworks(ctx context.Context, by identity.Caller, all []values) ([]topology.Network, error) {
 	made := make([]topology.Network, len(all))
 	for i, v := range all {
-		if err := authorise(networkAttributes, "create_network", v, standing{admin: by.IsAdmin()}); err != nil {
-			return nil, err
-		}
 		n := &made[i]
 		set(v, "project_id", &n.ProjectID)
 		setNetwork(n, v)
@@ -101,9 +95,6 @@ func (a *api) checkHints(ctx context.Context, hints []string) error {
 }
 
 func (a *api) updateNetwork(ctx context.Context, by identity.Caller, old *topology.Network, v values, match revision) (topology.Network, error) {
-	if err := authorise(networkAttributes, "update_network", v, standing{admin: by.IsAdmin()}); err != nil {
-		return topology.Network{}, err
-	}
 	if err := a.checkQoS(ctx, by, v, old.QoSPolicyID); err != nil {
 		return topology.Network{}, err
 	}

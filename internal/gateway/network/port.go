@@ -19,21 +19,21 @@ var portAttributes = tagged(
 	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
 	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
-	attribute{name: "mac_address", read: readMAC, post: true, put: true, guard: onlyNetworkOwner, guardPut: onlyAdmin, filter: filterMAC, sort: true},
-	attribute{name: "fixed_ips", read: readFixedIPs, post: true, put: true, guard: guardFixedIPs, filter: asIs},
+	attribute{name: "mac_address", read: readMAC, post: true, put: true, guard: true, filter: filterMAC, sort: true},
+	attribute{name: "fixed_ips", read: readFixedIPs, post: true, put: true, guard: true, parts: []string{"subnet_id", "ip_address"}, filter: asIs},
 	attribute{name: "device_id", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
-	attribute{name: "device_owner", read: readText(255), fallback: "", post: true, put: true, guard: guardOwner, filter: asIs, sort: true},
+	attribute{name: "device_owner", read: readText(255), fallback: "", post: true, put: true, guard: true, filter: asIs, sort: true},
 	attribute{name: "status", filter: asIs, sort: true},
-	attribute{name: "port_security_enabled", read: readFlag, post: true, put: true, guard: onlyNetworkOwner, filter: filterFlag},
+	attribute{name: "port_security_enabled", read: readFlag, post: true, put: true, guard: true, filter: filterFlag},
 	attribute{name: "security_groups", read: readUUIDs, post: true, put: true, filter: asIs},
-	attribute{name: "allowed_address_pairs", read: readPairs, post: true, put: true, guard: guardPairs},
+	attribute{name: "allowed_address_pairs", read: readPairs, post: true, put: true, guard: true, parts: []string{"ip_address", "mac_address"}},
 	qosAttribute,
 	attribute{name: "qos_network_policy_id"},
-	attribute{name: "binding:vnic_type", read: vnicTypes, fallback: topology.VNICNormal, post: true, put: true, filter: asIs},
-	attribute{name: "binding:host_id", read: readText(255), fallback: "", post: true, put: true, guard: onlyAdmin, see: admins, filter: asIs},
-	attribute{name: "binding:profile", read: readProfile, post: true, put: true, guard: onlyAdmin, see: admins},
-	attribute{name: "binding:vif_type", see: admins},
-	attribute{name: "binding:vif_details", see: admins},
+	attribute{name: "binding:vnic_type", read: vnicTypes, fallback: topology.VNICNormal, post: true, put: true, guard: true, filter: asIs},
+	attribute{name: "binding:host_id", read: readText(255), fallback: "", post: true, put: true, guard: true, filter: asIs},
+	attribute{name: "binding:profile", read: readProfile, post: true, put: true, guard: true},
+	attribute{name: "binding:vif_type"},
+	attribute{name: "binding:vif_details"},
 )
 
 func init() {
@@ -74,47 +74,6 @@ func readFixedIPs(name string, v any) (any, error) {
 		wants = append(wants, w)
 	}
 	return wants, nil
-}
-
-// guardFixedIPs: addresses are the network owner's to hand out; anybody may name
-// the subnet.
-func guardFixedIPs(v any) (setter, []string) {
-	who, parts := anySetter, []string(nil)
-	var subnet, address bool
-	for _, w := range v.([]topology.WantIP) {
-		subnet = subnet || w.SubnetID != ""
-		address = address || w.Address.IsValid()
-	}
-	if subnet {
-		parts = append(parts, "subnet_id")
-	}
-	if address {
-		who, parts = networkOwner, append(parts, "ip_address")
-	}
-	return who, parts
-}
-
-// guardOwner: "network:" marks ports that the network itself needs.
-func guardOwner(v any) (setter, []string) {
-	if s, _ := v.(string); strings.HasPrefix(s, topology.OwnerNetwork) {
-		return networkOwner, nil
-	}
-	return anySetter, nil
-}
-
-func guardPairs(v any) (setter, []string) {
-	var mac, parts = false, []string{"ip_address"}
-	pairs := v.([]topology.AddressPair)
-	for _, p := range pairs {
-		mac = mac || p.MACAddress != ""
-	}
-	if len(pairs) == 0 {
-		return anySetter, nil
-	}
-	if mac {
-		parts = []string{"ip_address", "mac_address"}
-	}
-	return networkOwner, parts
 }
 
 func readPairs(_ string, v any) (any, error) {
@@ -197,26 +156,12 @@ func (a *api) ports() *resource[topology.Port] {
 		one: "port", many: "ports", attributes: portAttributes, missing: topology.NoPort,
 		list: a.Store.ListPorts,
 		find: a.Store.FindPort,
-		sees: func(ctx context.Context, by identity.Caller, p *topology.Port) (bool, error) {
-			return a.portOwner(ctx, by, p)
+		facts: func(p *topology.Port) map[string]any {
+			return map[string]any{"project_id": p.ProjectID, "network_id": p.NetworkID, "device_owner": p.DeviceOwner}
 		},
-		owns: func(ctx context.Context, by identity.Caller, p *topology.Port, action string) (bool, error) {
-			if action == "update_port" {
-				return mine(by, p.ProjectID), nil
-			}
-			return a.portOwner(ctx, by, p)
-		},
-		view: viewPorts, create: a.createPorts, update: a.updatePort, remove: a.deletePort,
+		belongs: a.parentsOf,
+		view:    viewPorts, create: a.createPorts, update: a.updatePort, remove: a.deletePort,
 	}
-}
-
-// portOwner says that the port is the caller's, or its network is.
-func (a *api) portOwner(ctx context.Context, by identity.Caller, p *topology.Port) (bool, error) {
-	if mine(by, p.ProjectID) {
-		return true, nil
-	}
-	n, err := a.Store.FindNetwork(ctx, p.NetworkID)
-	return mine(by, n.ProjectID), err
 }
 
 func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values) ([]topology.Port, error) {
@@ -226,10 +171,10 @@ func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values)
 		set(v, "project_id", &spec.ProjectID)
 		set(v, "network_id", &spec.NetworkID)
 		err := a.onNetwork(ctx, by, spec.NetworkID, func(n *topology.Network) error {
-			if !mine(by, n.ProjectID) && !n.Shared { // an external network: all see it, few attach to it
+			if !trusted(by) && by.ProjectID != n.ProjectID && !n.Shared { // an external network: all see it, few attach to it
 				return fault.New(fault.Forbidden, "HTTPForbidden", "Tenant %s not allowed to create port on this network", spec.ProjectID)
 			}
-			return authorise(portAttributes, "create_port", v, standing{by.IsAdmin(), mine(by, n.ProjectID)})
+			return nil
 		})
 		if err != nil {
 			return nil, err
@@ -338,13 +283,6 @@ func (a *api) checkGroups(ctx context.Context, by identity.Caller, spec *topolog
 }
 
 func (a *api) updatePort(ctx context.Context, by identity.Caller, old *topology.Port, v values, match revision) (topology.Port, error) {
-	n, err := a.Store.FindNetwork(ctx, old.NetworkID)
-	if err != nil {
-		return topology.Port{}, err
-	}
-	if err := authorise(portAttributes, "update_port", v, standing{by.IsAdmin(), mine(by, n.ProjectID)}); err != nil {
-		return topology.Port{}, err
-	}
 	if err := unbound(v); err != nil {
 		return topology.Port{}, err
 	}

@@ -20,19 +20,13 @@ var qosPolicyAttributes = tagged(
 )
 
 // The attribute by which things name their policy. Null is none.
-var qosAttribute = attribute{name: "qos_policy_id", read: orNothing(readUUID), post: true, put: true}
+var qosAttribute = attribute{name: "qos_policy_id", read: orNothing(readUUID), fallback: "", post: true, put: true, guard: true}
 
 func (a *api) qosPolicies() *resource[topology.QoSPolicy] {
 	policies := a.Store.QoSPolicies()
 	return &resource[topology.QoSPolicy]{
 		one: "policy", many: "policies", path: "qos/policies", attributes: qosPolicyAttributes, missing: topology.NoQoSPolicy,
 		list: policies.List, find: policies.Find,
-		sees: func(_ context.Context, by identity.Caller, p *topology.QoSPolicy) (bool, error) {
-			return mine(by, p.ProjectID) || p.Shared, nil
-		},
-		owns: func(_ context.Context, by identity.Caller, _ *topology.QoSPolicy, _ string) (bool, error) {
-			return by.IsAdmin(), nil
-		},
 		tags: store.TaggedQoSPolicies, store: a.Store, view: viewQoSPolicies, create: a.createQoSPolicies,
 		update: func(ctx context.Context, _ identity.Caller, old *topology.QoSPolicy, v values, match revision) (topology.QoSPolicy, error) {
 			return policies.Update(ctx, old.ID, func(p *topology.QoSPolicy) error {
@@ -46,10 +40,7 @@ func (a *api) qosPolicies() *resource[topology.QoSPolicy] {
 	}
 }
 
-func (a *api) createQoSPolicies(ctx context.Context, by identity.Caller, all []values) ([]topology.QoSPolicy, error) {
-	if !by.IsAdmin() {
-		return nil, forbidden("rule:create_policy")
-	}
+func (a *api) createQoSPolicies(ctx context.Context, _ identity.Caller, all []values) ([]topology.QoSPolicy, error) {
 	made := make([]topology.QoSPolicy, len(all))
 	for i, v := range all {
 		set(v, "project_id", &made[i].ProjectID)
@@ -143,6 +134,9 @@ func (a *api) qosRoutes() []gateway.Route {
 var qosTypeAttributes = []attribute{{name: "all_rules", filter: filterFlag}, {name: "all_supported", filter: filterFlag}}
 
 func listQoSRuleTypes(_ context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	if err := allow(by, r); err != nil {
+		return nil, err
+	}
 	if _, _, err := readQuery(by, qosTypeAttributes, r.URL.RawQuery); err != nil {
 		return nil, err
 	}
@@ -160,8 +154,9 @@ func showQoSRuleType(_ context.Context, by identity.Caller, r *gateway.Request) 
 	for _, t := range topology.QoSRuleTypes() {
 		if t.Name == r.Param("type") {
 			driver := map[string]any{"name": "tricircle", "supported_parameters": parametersOf(t)}
-			return gateway.JSON(http.StatusOK, map[string]any{"rule_type": visible(by, nil, map[string]any{
-				"type": t.Name, "drivers": []map[string]any{driver}}, readFields(r.URL.Query()))}), nil
+			shown := map[string]any{"type": t.Name, "drivers": []map[string]any{driver}}
+			err := trim(by, r.Route.Policy, nil, shown, nil, readFields(r.URL.Query()))
+			return gateway.JSON(http.StatusOK, map[string]any{"rule_type": shown}), err
 		}
 	}
 	return nil, fault.New(fault.NotFound, "HTTPNotFound", "The resource could not be found.")

@@ -51,7 +51,6 @@ func (a *api) qosRules(t topology.QoSRuleType) *resource[topology.QoSRule] {
 	res.path = "qos/policies/{policy_id}/" + res.many
 	res.below = &below[topology.QoSRule]{owner: "policy_id", sees: a.seesQoS, missing: topology.NoQoSRule,
 		of: func(r *topology.QoSRule) string { return r.PolicyID }}
-	res.sees = func(context.Context, identity.Caller, *topology.QoSRule) (bool, error) { return true, nil }
 	res.list = func(ctx context.Context, q store.Query) ([]topology.QoSRule, error) {
 		q.Filters["type"] = []string{t.Name}
 		return a.Store.ListQoSRules(ctx, q)
@@ -66,8 +65,8 @@ func (a *api) qosRules(t topology.QoSRuleType) *resource[topology.QoSRule] {
 func (a *api) qosRuleAliases(t topology.QoSRuleType) *resource[topology.QoSRule] {
 	res := a.qosRulesBy(t, "alias_"+t.Name+"_rule", false)
 	res.path = "qos/" + res.many
-	res.sees = func(ctx context.Context, by identity.Caller, r *topology.QoSRule) (bool, error) {
-		return true, a.seesQoS(ctx, by, r.PolicyID)
+	res.sees = func(ctx context.Context, by identity.Caller, r *topology.QoSRule) error {
+		return a.seesQoS(ctx, by, r.PolicyID)
 	}
 	return res
 }
@@ -81,9 +80,6 @@ func (a *api) qosRulesBy(t topology.QoSRuleType, one string, post bool) *resourc
 				err = topology.NoQoSRule("", id)
 			}
 			return r, err
-		},
-		owns: func(_ context.Context, by identity.Caller, _ *topology.QoSRule, _ string) (bool, error) {
-			return by.IsAdmin(), nil
 		},
 		view: func(_ context.Context, _ identity.Caller, all []topology.QoSRule) ([]map[string]any, error) {
 			shown := make([]map[string]any, len(all))
@@ -105,9 +101,6 @@ func (a *api) qosRulesBy(t topology.QoSRuleType, one string, post bool) *resourc
 }
 
 func (a *api) createQoSRules(ctx context.Context, by identity.Caller, t topology.QoSRuleType, all []values) ([]topology.QoSRule, error) {
-	if !by.IsAdmin() {
-		return nil, forbidden("rule:create_policy_" + t.Name + "_rule")
-	}
 	rules := make([]topology.QoSRule, len(all))
 	for i, v := range all {
 		rules[i].Type = t.Name

@@ -3,6 +3,7 @@ package network
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -27,10 +28,14 @@ type resource[T any] struct {
 
 	list func(ctx context.Context, q store.Query) ([]T, error)
 	find func(ctx context.Context, id string) (T, error)
-	// sees and owns say whether the caller may see and change a thing.
-	sees func(ctx context.Context, by identity.Caller, v *T) (bool, error)
-	owns func(ctx context.Context, by identity.Caller, v *T, action string) (bool, error)
-	view func(ctx context.Context, by identity.Caller, all []T) ([]map[string]any, error)
+	// sees refuses things that the caller must not see, where the list cannot tell.
+	sees func(ctx context.Context, by identity.Caller, v *T) error
+	// facts are the attributes of a thing that rules ask about; its project is known
+	// if T is a topology.Standard. belongs finds what they ask about the thing's
+	// network or group. Both may be nil.
+	facts   func(v *T) map[string]any
+	belongs func(ctx context.Context, by identity.Caller) parents
+	view    func(ctx context.Context, by identity.Caller, all []T) ([]map[string]any, error)
 
 	create func(ctx context.Context, by identity.Caller, all []values) ([]T, error)
 	// match, when not nil, is the revision that it must have.
@@ -70,10 +75,7 @@ func (res *resource[T]) routes() []gateway.Route {
 
 func (res *resource[T]) routesAt(all string) []gateway.Route {
 	var routes []gateway.Route
-	name := res.one
-	if res.below != nil {
-		name = strings.TrimSuffix(res.below.owner, "_id") + "_" + res.one
-	}
+	name := res.name()
 	add := func(offered bool, method, pattern, verb string, h gateway.Handler) {
 		if offered {
 			routes = append(routes, gateway.Route{Method: method, Pattern: pattern, Strategy: gateway.Central, Policy: verb + name, Handle: h})
@@ -86,6 +88,14 @@ func (res *resource[T]) routesAt(all string) []gateway.Route {
 	add(res.update != nil, http.MethodPut, one, "update_", res.handleUpdate)
 	add(res.remove != nil, http.MethodDelete, one, "delete_", res.handleDelete)
 	return routes
+}
+
+// name is what the policy's rules call a thing.
+func (res *resource[T]) name() string {
+	if res.below != nil {
+		return strings.TrimSuffix(res.below.owner, "_id") + "_" + res.one
+	}
+	return res.one
 }
 
 func (res *resource[T]) handleList(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
@@ -110,6 +120,9 @@ func (res *resource[T]) handleList(ctx context.Context, by identity.Caller, r *g
 		return nil, err
 	}
 	shown, err := res.show(ctx, by, all)
+	if err == nil {
+		shown, err = res.permitted(ctx, by, shown)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +131,8 @@ func (res *resource[T]) handleList(ctx context.Context, by identity.Caller, r *g
 		first, last = shown[0]["id"].(string), shown[len(shown)-1]["id"].(string)
 	}
 	body := map[string]any{res.many: shown}
-	for i := range shown {
-		shown[i] = visible(by, res.attributes, shown[i], fields)
+	if err := res.trim(ctx, by, shown, fields); err != nil {
+		return nil, err
 	}
 	if q.Limit > 0 {
 		if links := pageLinks(r, q, len(shown), first, last); links != nil {
@@ -156,15 +169,21 @@ func (res *resource[T]) named(ctx context.Context, by identity.Caller, r *gatewa
 
 // get finds a thing that the caller may see; all else is as if it were not there.
 func (res *resource[T]) get(ctx context.Context, by identity.Caller, id string) (*T, error) {
-	v, err := res.find(ctx, id)
+	if res.sees != nil {
+		v, err := res.find(ctx, id)
+		if err == nil {
+			err = res.sees(ctx, by, &v)
+		}
+		return &v, err
+	}
+	seen, err := res.list(ctx, store.Query{Filters: map[string][]string{"id": {id}}, ProjectID: scopeOf(by)})
 	if err != nil {
 		return nil, err
 	}
-	ok, err := res.sees(ctx, by, &v)
-	if err == nil && !ok {
-		err = res.missing(id)
+	if len(seen) == 0 {
+		return nil, res.missing(id)
 	}
-	return &v, err
+	return &seen[0], nil
 }
 
 func (res *resource[T]) handleShow(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
@@ -172,7 +191,17 @@ func (res *resource[T]) handleShow(ctx context.Context, by identity.Caller, r *g
 	if err != nil {
 		return nil, err
 	}
-	return res.reply(ctx, by, http.StatusOK, *v, readFields(r.URL.Query()))
+	shown, err := res.show(ctx, by, []T{*v})
+	if err == nil {
+		shown, err = res.permitted(ctx, by, shown)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(shown) == 0 {
+		return nil, hidden()
+	}
+	return res.send(ctx, by, http.StatusOK, shown[0], readFields(r.URL.Query()))
 }
 
 func (res *resource[T]) reply(ctx context.Context, by identity.Caller, status int, v T, fields []string) (*gateway.Reply, error) {
@@ -180,7 +209,12 @@ func (res *resource[T]) reply(ctx context.Context, by identity.Caller, status in
 	if err != nil {
 		return nil, err
 	}
-	return gateway.JSON(status, map[string]any{res.one: visible(by, res.attributes, shown[0], fields)}), nil
+	return res.send(ctx, by, status, shown[0], fields)
+}
+
+func (res *resource[T]) send(ctx context.Context, by identity.Caller, status int, shown map[string]any, fields []string) (*gateway.Reply, error) {
+	err := res.trim(ctx, by, []map[string]any{shown}, fields)
+	return gateway.JSON(status, map[string]any{res.one: shown}), err
 }
 
 func (res *resource[T]) handleCreate(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
@@ -197,6 +231,12 @@ func (res *resource[T]) handleCreate(ctx context.Context, by identity.Caller, r 
 			all[i][res.below.owner] = r.Param(res.below.owner)
 		}
 	}
+	look := res.lookup(ctx, by)
+	for i, item := range f.items {
+		if err := res.authorise(by, r.Route.Policy, item, all[i], about(all[i], look)); err != nil {
+			return nil, err
+		}
+	}
 	made, err := res.create(ctx, by, all)
 	if err != nil {
 		return nil, err
@@ -208,10 +248,8 @@ func (res *resource[T]) handleCreate(ctx context.Context, by identity.Caller, r 
 	if err != nil {
 		return nil, err
 	}
-	for i := range shown {
-		shown[i] = visible(by, res.attributes, shown[i], nil)
-	}
-	return gateway.JSON(http.StatusCreated, map[string]any{res.many: shown}), nil
+	err = res.trim(ctx, by, shown, nil)
+	return gateway.JSON(http.StatusCreated, map[string]any{res.many: shown}), err
 }
 
 func (res *resource[T]) handleUpdate(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
@@ -223,7 +261,7 @@ func (res *resource[T]) handleUpdate(ctx context.Context, by identity.Caller, r 
 	if err != nil {
 		return nil, err
 	}
-	v, match, err := res.toChange(ctx, by, r)
+	v, match, err := res.change(ctx, by, r, f.items[0], change)
 	if err != nil {
 		return nil, err
 	}
@@ -248,6 +286,12 @@ func (res *resource[T]) handleDelete(ctx context.Context, by identity.Caller, r 
 // toChange finds the thing, and the revision it must have, for a caller who may
 // change it.
 func (res *resource[T]) toChange(ctx context.Context, by identity.Caller, r *gateway.Request) (*T, revision, error) {
+	return res.change(ctx, by, r, nil, nil)
+}
+
+// change is toChange for what is to be changed into sent; item is that as it came.
+// Who may see the thing is told that he may not change it; to others it is not there.
+func (res *resource[T]) change(ctx context.Context, by identity.Caller, r *gateway.Request, item map[string]any, sent values) (*T, revision, error) {
 	match, err := readRevision(r)
 	if err != nil {
 		return nil, nil, err
@@ -256,9 +300,14 @@ func (res *resource[T]) toChange(ctx context.Context, by identity.Caller, r *gat
 	if err != nil {
 		return nil, nil, err
 	}
-	ok, err := res.owns(ctx, by, v, r.Route.Policy)
-	if err == nil && !ok {
-		err = forbidden("rule:" + r.Route.Policy)
+	of := res.factsOf(v)
+	maps.Copy(of, sent)
+	target := about(of, res.lookup(ctx, by))
+	err = res.authorise(by, r.Route.Policy, item, sent, target)
+	if fault.Is(err, fault.Forbidden) {
+		if seen, serr := by.May(res.reading(), target); serr == nil && !seen {
+			err = hidden()
+		}
 	}
 	return v, match, err
 }

@@ -95,21 +95,14 @@ func filterPrefix(v string) (string, error) {
 }
 
 func (a *api) rules() *resource[topology.Rule] {
-	may := func(ctx context.Context, by identity.Caller, r *topology.Rule) (bool, error) {
-		if mine(by, r.ProjectID) {
-			return true, nil
-		}
-		g, err := a.Store.FindSecurityGroup(ctx, r.GroupID)
-		return mine(by, g.ProjectID), err
-	}
 	return &resource[topology.Rule]{
 		one: "security_group_rule", many: "security_group_rules", attributes: ruleAttributes, missing: topology.NoRule,
 		list: a.Store.ListRules,
 		find: a.Store.FindRule,
-		sees: may,
-		owns: func(ctx context.Context, by identity.Caller, r *topology.Rule, _ string) (bool, error) {
-			return may(ctx, by, r)
+		facts: func(r *topology.Rule) map[string]any {
+			return map[string]any{"project_id": r.ProjectID, "security_group_id": r.GroupID}
 		},
+		belongs: a.parentsOf,
 		prepare: a.ensureDefaultGroup,
 		view:    viewRules, create: a.createRules,
 		remove: func(ctx context.Context, _ identity.Caller, old *topology.Rule, match revision) error {

@@ -25,18 +25,12 @@ func readGroupName(name string, v any) (any, error) {
 }
 
 func (a *api) securityGroups() *resource[topology.SecurityGroup] {
-	mayAll := func(_ context.Context, by identity.Caller, g *topology.SecurityGroup) (bool, error) {
-		return mine(by, g.ProjectID), nil
-	}
 	return &resource[topology.SecurityGroup]{
 		tags: store.TaggedSecurityGroups, store: a.Store,
 		one: "security_group", many: "security_groups", attributes: groupAttributes, missing: topology.NoSecurityGroup,
-		list: a.Store.ListSecurityGroups,
-		find: a.Store.FindSecurityGroup,
-		sees: mayAll,
-		owns: func(ctx context.Context, by identity.Caller, g *topology.SecurityGroup, _ string) (bool, error) {
-			return mayAll(ctx, by, g)
-		},
+		list:    a.Store.ListSecurityGroups,
+		find:    a.Store.FindSecurityGroup,
+		facts:   func(g *topology.SecurityGroup) map[string]any { return map[string]any{"project_id": g.ProjectID} },
 		prepare: a.ensureDefaultGroup,
 		view:    viewGroups, create: a.createGroups, update: a.updateGroup, remove: a.deleteGroup,
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/policy"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -26,6 +27,8 @@ type Zones interface {
 type Deps struct {
 	Store *store.Store
 	Zones Zones
+	// Policy are the rules; nil: Neutron's own.
+	Policy *policy.File
 	// Settle looks whether a server that is being deleted is gone from its pod,
 	// and if so frees its ports. Clients delete a network right after the server.
 	Settle func(ctx context.Context, serverID, pod string) error
@@ -36,6 +39,9 @@ type api struct{ Deps }
 
 // Service is the Network API.
 func Service(d Deps) gateway.Service {
+	if d.Policy == nil {
+		d.Policy = policy.Fixed(policy.Neutron())
+	}
 	a := &api{d}
 	routes := []gateway.Route{
 		{Method: http.MethodGet, Pattern: "//", Strategy: gateway.Public, Public: true, Handle: versions},
@@ -55,6 +61,9 @@ func Service(d Deps) gateway.Service {
 	routes = append(routes, a.qosRoutes()...)
 	routes = append(routes, a.quotas()...)
 	routes = append(routes, closed()...)
+	for i := range routes {
+		routes[i].Handle = a.underPolicy(routes[i].Handle)
+	}
 	return gateway.Service{Name: "network", Prefix: "/network", Version: "/v2.0", Routes: routes, Error: gateway.NeutronError}
 }
 

@@ -30,6 +30,8 @@ var callers = map[string]identity.Caller{
 	"alice":    {ProjectID: "project-alice", Roles: []string{"member"}},
 	"bob":      {ProjectID: "project-bob", Roles: []string{"member"}},
 	"admin":    {ProjectID: "project-admin", Roles: []string{"admin"}},
+	"zoe":      {ProjectID: "project-zoe", UserID: "zoe"},
+	"service":  {ProjectID: "project-service", Roles: []string{"advsvc"}},
 	"unscoped": {Roles: []string{"member"}},
 }
 

@@ -138,21 +138,11 @@ func (a *api) subnets() *resource[topology.Subnet] {
 		one: "subnet", many: "subnets", attributes: subnetAttributes, missing: topology.NoSubnet,
 		list: a.Store.ListSubnets,
 		find: a.Store.FindSubnet,
-		sees: func(ctx context.Context, by identity.Caller, s *topology.Subnet) (bool, error) {
-			if mine(by, s.ProjectID) {
-				return true, nil
-			}
-			n, err := a.Store.FindNetwork(ctx, s.NetworkID)
-			return n.Shared || mine(by, n.ProjectID), err
+		facts: func(s *topology.Subnet) map[string]any {
+			return map[string]any{"project_id": s.ProjectID, "network_id": s.NetworkID}
 		},
-		owns: func(ctx context.Context, by identity.Caller, s *topology.Subnet, _ string) (bool, error) {
-			if mine(by, s.ProjectID) {
-				return true, nil
-			}
-			n, err := a.Store.FindNetwork(ctx, s.NetworkID)
-			return mine(by, n.ProjectID), err
-		},
-		view: viewSubnets, create: a.createSubnets, update: a.updateSubnet, remove: a.deleteSubnet,
+		belongs: a.parentsOf,
+		view:    viewSubnets, create: a.createSubnets, update: a.updateSubnet, remove: a.deleteSubnet,
 	}
 }
 
@@ -180,13 +170,7 @@ func (a *api) createSubnets(ctx context.Context, by identity.Caller, all []value
 		if err := setPrefix(&s.Subnet, v); err != nil {
 			return nil, err
 		}
-		err := a.onNetwork(ctx, by, s.NetworkID, func(n *topology.Network) error {
-			if mine(by, n.ProjectID) {
-				return nil
-			}
-			return forbidden("rule:create_subnet") // its addresses would be everybody's
-		})
-		if err != nil {
+		if _, err := a.networks().get(ctx, by, s.NetworkID); err != nil {
 			return nil, err
 		}
 	}
@@ -195,14 +179,11 @@ func (a *api) createSubnets(ctx context.Context, by identity.Caller, all []value
 
 // onNetwork finds a network that the caller may use, and asks may about it.
 func (a *api) onNetwork(ctx context.Context, by identity.Caller, id string, may func(*topology.Network) error) error {
-	n, err := a.Store.FindNetwork(ctx, id)
+	n, err := a.networks().get(ctx, by, id)
 	if err != nil {
 		return err
 	}
-	if !mine(by, n.ProjectID) && !n.Shared && !n.External {
-		return topology.NoNetwork(id)
-	}
-	return may(&n)
+	return may(n)
 }
 
 func setPrefix(s *topology.Subnet, v values) error {

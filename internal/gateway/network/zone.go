@@ -14,6 +14,9 @@ var zoneAttributes = []attribute{
 }
 
 func (a *api) listZones(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	if err := allow(by, r); err != nil {
+		return nil, err
+	}
 	q, fields, err := readQuery(by, zoneAttributes, r.URL.RawQuery)
 	if err != nil {
 		return nil, err
@@ -30,7 +33,10 @@ func (a *api) listZones(ctx context.Context, by identity.Caller, r *gateway.Requ
 		}
 		m := map[string]any{"name": z.Name, "resource": "network", "state": state}
 		if matches(m, q.Filters) {
-			shown = append(shown, visible(by, zoneAttributes, m, fields))
+			if err := trim(by, r.Route.Policy, zoneAttributes, m, nil, fields); err != nil {
+				return nil, err
+			}
+			shown = append(shown, m)
 		}
 	}
 	return gateway.JSON(http.StatusOK, map[string]any{"availability_zones": shown}), nil
