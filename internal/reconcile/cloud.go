@@ -8,17 +8,34 @@ import (
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/store"
 )
 
 // The pod's Network API, as much of it as we use: one kind of object is told from
 // another by its singular name alone. All calls use the pod's service account.
 
-func plural(singular string) string { return singular + "s" }
+// member is what the kind is called in bodies.
+func member(singular string) string {
+	if singular == store.KindQoSPolicy {
+		return "policy"
+	}
+	return singular
+}
+
+func plural(singular string) string {
+	if stem, ok := strings.CutSuffix(member(singular), "y"); ok {
+		return stem + "ies"
+	}
+	return member(singular) + "s"
+}
 
 // path is an object's, or with an empty ID the collection's. Neutron writes
 // dashes in paths and underscores in bodies.
 func path(singular, id string) string {
 	p := "/" + strings.ReplaceAll(plural(singular), "_", "-")
+	if singular == store.KindQoSPolicy {
+		p = "/qos" + p
+	}
 	if id != "" {
 		p += "/" + url.PathEscape(id)
 	}
@@ -67,16 +84,16 @@ func one[T any](ctx context.Context, c *pod.Client, singular string, r pod.Reque
 	r.Service = pod.Network
 	var in any
 	if body != nil {
-		in = map[string]any{singular: body}
+		in = map[string]any{member(singular): body}
 	}
 	var out map[string]*T
 	if err := c.JSON(ctx, r, in, &out); err != nil {
 		return obj, err
 	}
-	if out[singular] == nil {
-		return obj, unintelligible(c, r, singular)
+	if out[member(singular)] == nil {
+		return obj, unintelligible(c, r, member(singular))
 	}
-	return *out[singular], nil
+	return *out[member(singular)], nil
 }
 
 // unintelligible is an answer without what was asked for. It proves nothing,
@@ -87,21 +104,30 @@ func unintelligible(c *pod.Client, r pod.Request, missing string) error {
 
 // remove is content when the object is gone already.
 func remove(ctx context.Context, c *pod.Client, singular, id string) error {
-	r := pod.Request{Service: pod.Network, Method: http.MethodDelete, Path: path(singular, id), Op: words("delete", singular)}
+	missed, err := removeAt(ctx, c, path(singular, id), words("delete", singular))
+	if err != nil || !missed {
+		return err
+	}
+	return stillThere(ctx, c, singular, id)
+}
+
+// removeAt deletes what is at the path, and says whether there was nothing.
+func removeAt(ctx context.Context, c *pod.Client, path, op string) (missed bool, err error) {
+	r := pod.Request{Service: pod.Network, Method: http.MethodDelete, Path: path, Op: op}
 	resp, err := c.Do(ctx, r)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch {
 	case resp.StatusCode == http.StatusNoContent:
-		return nil
+		return false, nil
 	case resp.StatusCode == http.StatusNotFound:
-		return stillThere(ctx, c, singular, id)
+		return true, nil
 	case resp.StatusCode < http.StatusMultipleChoices:
-		return unintelligible(c, r, "status 204")
+		return false, unintelligible(c, r, "status 204")
 	}
-	return pod.Upstream(c.Name(), r.Op, resp)
+	return false, pod.Upstream(c.Name(), r.Op, resp)
 }
 
 // stillThere is an error when the object is there although its deletion was

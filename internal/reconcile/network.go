@@ -25,6 +25,9 @@ func (r *Reconciler) network(ctx context.Context, c *pod.Client, m store.Mapping
 	if err != nil {
 		return err
 	}
+	if want.QoSPolicyID, err = r.needQoS(ctx, m.Pod, want.QoSPolicyID); err != nil { // from here on the pod's ID
+		return err
+	}
 	net, fresh, err := object[plan.Network](ctx, r, c, m, want.ProjectID, plan.NewNetwork(want))
 	if err != nil {
 		return err

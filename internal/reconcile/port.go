@@ -56,5 +56,9 @@ func (r *Reconciler) refs(ctx context.Context, p topology.Port, podName string) 
 		ids = append(ids, f.SubnetID)
 	}
 	subnets, err := r.podIDs(ctx, store.KindSubnet, podName, ids...)
-	return plan.Refs{Network: nets[p.NetworkID], Subnets: subnets, Groups: groups}, err
+	if err != nil {
+		return plan.Refs{}, err
+	}
+	policy, err := r.needQoS(ctx, podName, p.QoSPolicyID)
+	return plan.Refs{Network: nets[p.NetworkID], Subnets: subnets, Groups: groups, QoSPolicy: policy}, err
 }

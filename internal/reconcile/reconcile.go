@@ -71,6 +71,7 @@ func New(o Options) *Reconciler {
 		store.KindSubnet:        r.subnet,
 		store.KindPort:          r.port,
 		store.KindSecurityGroup: r.group,
+		store.KindQoSPolicy:     r.qosPolicy,
 		store.KindServer:        r.server,
 		store.KindServerGroup:   r.serverGroup(nil),
 		store.KindIntent:        r.intent,

@@ -9,7 +9,7 @@ import (
 var qosPolicies = newRecord(record[topology.QoSPolicy]{
 	shape: shape{
 		table:   "qos_policies",
-		missing: topology.NoQoSPolicy,
+		missing: topology.NoQoSPolicy, anyMarker: true,
 		visible: func(project string) []arm {
 			return []arm{own(project), {"t.shared = 1 AND t.project_id <> ?", []any{project}}}
 		},

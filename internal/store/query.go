@@ -44,6 +44,9 @@ type shape struct {
 	fields  map[string]field
 	visible func(project string) []arm
 	missing func(id string) error
+	// anyMarker begins at the start of the list after a marker that the project
+	// cannot see, as Neutron does with its newer resources.
+	anyMarker bool
 }
 
 // field is an attribute to filter and sort by.
@@ -187,6 +190,9 @@ func (sh *shape) after(ctx context.Context, tx *Tx, q Query, keys sortKeys) (str
 		return "", nil, nil
 	}
 	values, err := sh.marker(ctx, tx, q, keys)
+	if sh.anyMarker && fault.Is(err, fault.NotFound) {
+		return "", nil, nil
+	}
 	if err != nil {
 		return "", nil, err
 	}

@@ -60,6 +60,13 @@ func retreatTx(ctx context.Context, tx *Tx, pod string, ports []string, gone boo
 	if err != nil {
 		return err
 	}
+	policies, err := list(ctx, tx, scanString, `
+		SELECT DISTINCT policy_id FROM qos_uses
+		WHERE kind = 'ports' AND id IN `+in+` OR kind = 'networks' AND id IN (SELECT network_id FROM ports WHERE id IN `+in+`)
+		ORDER BY policy_id`, append(anyOf(ports), anyOf(ports)...)...)
+	if err != nil {
+		return err
+	}
 	if gone {
 		if err := deleteAutoPortsTx(ctx, tx, ports); err != nil {
 			return err
@@ -70,7 +77,7 @@ func retreatTx(ctx context.Context, tx *Tx, pod string, ports []string, gone boo
 			return err
 		}
 	}
-	for _, t := range targetsIn(pod, networks, groups) {
+	for _, t := range targetsIn(pod, networks, groups, policies) {
 		if err := leaveTx(ctx, tx, t); err != nil {
 			return err
 		}
@@ -78,7 +85,8 @@ func retreatTx(ctx context.Context, tx *Tx, pod string, ports []string, gone boo
 	return nil
 }
 
-func targetsIn(pod string, networks, groups []string) []Target {
+// targetsIn are in the order in which they need each other.
+func targetsIn(pod string, networks, groups, policies []string) []Target {
 	var all []Target
 	for _, id := range networks {
 		all = append(all, Target{KindNetwork, id, pod})
@@ -86,10 +94,13 @@ func targetsIn(pod string, networks, groups []string) []Target {
 	for _, id := range groups {
 		all = append(all, Target{KindSecurityGroup, id, pod})
 	}
+	for _, id := range policies {
+		all = append(all, Target{KindQoSPolicy, id, pod})
+	}
 	return all
 }
 
-// leaveTx unwants the network or group in this one pod unless something there
+// leaveTx unwants the network, group or policy in this one pod unless something there
 // still needs it.
 func leaveTx(ctx context.Context, tx *Tx, t Target) error {
 	needed, err := neededTx(ctx, tx, t)
@@ -114,6 +125,11 @@ func neededTx(ctx context.Context, tx *Tx, t Target) (needed bool, err error) {
 			JOIN ports p ON p.id = m.id
 			WHERE m.kind = 'port' AND m.pod = ? AND m.wanted = 1
 			AND p.network_id = ? AND p.device_owner <> ?`, t.Pod, t.ID, topology.OwnerDHCP).Scan(&needed)
+	case KindQoSPolicy:
+		err = tx.QueryRow(ctx, `
+			SELECT count(*) > 0 FROM qos_uses u
+			JOIN mappings m ON m.id = u.id AND m.kind = CASE u.kind WHEN 'ports' THEN 'port' WHEN 'networks' THEN 'network' ELSE '' END
+			WHERE u.policy_id = ? AND m.pod = ? AND m.wanted = 1`, t.ID, t.Pod).Scan(&needed)
 	case KindSecurityGroup:
 		err = tx.QueryRow(ctx, `
 			SELECT count(*) > 0 FROM (
@@ -131,7 +147,7 @@ func neededTx(ctx context.Context, tx *Tx, t Target) (needed bool, err error) {
 	return needed, err
 }
 
-// StillNeeded is asked before a network or group is removed from a pod. If a port
+// StillNeeded is asked before a network, group or QoS policy is removed from a pod. If a port
 // has come to need it since that was decided it is wanted again, and stays.
 func (s *Store) StillNeeded(ctx context.Context, m Mapping) (needed bool, err error) {
 	err = s.write(ctx, func(tx *Tx) error {

@@ -44,6 +44,8 @@ type resource[T any] struct {
 	// tags says where its tags are kept; nil: it has none.
 	tags  *store.Tagged
 	store *store.Store // of the tags
+	// tagsBySight lets all who see it tag it, whoever may change it otherwise.
+	tagsBySight bool
 	// prepare runs before a list.
 	prepare func(ctx context.Context, by identity.Caller) error
 }

@@ -64,7 +64,7 @@ func (res *resource[T]) addTags(ctx context.Context, shown []map[string]any) err
 func (res *resource[T]) holder(ctx context.Context, by identity.Caller, r *gateway.Request) (string, error) {
 	id := r.Param("id")
 	var err error
-	if r.Method == http.MethodGet {
+	if r.Method == http.MethodGet || res.tagsBySight {
 		_, err = res.get(ctx, by, id)
 	} else {
 		_, _, err = res.toChange(ctx, by, r)

@@ -11,6 +11,7 @@ type Network struct {
 	Shared       bool   `json:"shared"`
 	MTU          int    `json:"mtu"`
 	PortSecurity bool   `json:"port_security_enabled"`
+	QoSPolicyID  string `json:"qos_policy_id"`
 }
 
 // PodID is its ID in the pod.
@@ -18,7 +19,7 @@ func (n Network) PodID() string { return n.ID }
 
 // NewNetwork is the body that creates the network in a pod. A vlan or flat
 // network names its segment, so that it is the same one in every pod; how to
-// build a local one is the pod's choice.
+// build a local one is the pod's choice. The QoS policy is the pod's.
 func NewNetwork(n topology.Network) map[string]any {
 	body := map[string]any{
 		"name":                  n.Name,
@@ -27,6 +28,9 @@ func NewNetwork(n topology.Network) map[string]any {
 		"admin_state_up":        n.AdminStateUp,
 		"shared":                n.Shared,
 		"port_security_enabled": n.PortSecurityEnabled,
+	}
+	if n.QoSPolicyID != "" {
+		body["qos_policy_id"] = n.QoSPolicyID
 	}
 	switch n.Type {
 	case topology.TypeVLAN:
@@ -50,6 +54,7 @@ func UpdateNetwork(want topology.Network, found Network) Changes {
 	set(c, "admin_state_up", found.AdminStateUp, want.AdminStateUp)
 	set(c, "shared", found.Shared, want.Shared)
 	set(c, "port_security_enabled", found.PortSecurity, want.PortSecurityEnabled)
+	setQoS(c, found.QoSPolicyID, want.QoSPolicyID)
 	if want.Type != topology.TypeLocal && want.MTU > 0 {
 		set(c, "mtu", found.MTU, want.MTU)
 	}

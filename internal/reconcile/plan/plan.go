@@ -11,6 +11,18 @@ func Mark(kind, id string) string { return "tricircle:" + kind + ":" + id }
 // Empty means that nothing has to change.
 type Changes map[string]any
 
+// setQoS is set for the QoS policy. None is null; a pod without such policies
+// shows none and is told none.
+func setQoS(c Changes, found, want string) {
+	switch {
+	case found == want:
+	case want == "":
+		c["qos_policy_id"] = nil
+	default:
+		c["qos_policy_id"] = want
+	}
+}
+
 // set adds the attribute when found differs from want.
 func set[T comparable](c Changes, attribute string, found, want T) {
 	if found != want {

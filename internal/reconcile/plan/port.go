@@ -20,6 +20,7 @@ type Port struct {
 	Groups       []string  `json:"security_groups"`
 	PortSecurity bool      `json:"port_security_enabled"`
 	Pairs        []Pair    `json:"allowed_address_pairs"`
+	QoSPolicyID  string    `json:"qos_policy_id"`
 }
 
 // PodID is its ID in the pod.
@@ -42,6 +43,8 @@ type Refs struct {
 	Network string
 	Subnets map[string]string
 	Groups  map[string]string
+	// QoSPolicy is the pod's ID of the port's own one; empty: it has none.
+	QoSPolicy string
 }
 
 // NewPort is the body that creates the port in a pod, with our addresses and
@@ -67,6 +70,9 @@ func NewPort(p topology.Port, refs Refs) map[string]any {
 	if len(p.AllowedAddressPairs) > 0 {
 		body["allowed_address_pairs"] = pairs(p)
 	}
+	if refs.QoSPolicy != "" {
+		body["qos_policy_id"] = refs.QoSPolicy
+	}
 	if p.VNICType != "" && p.VNICType != "normal" {
 		body["binding:vnic_type"] = p.VNICType
 	}
@@ -87,6 +93,7 @@ func UpdatePort(want topology.Port, found Port, refs Refs) Changes {
 	set(c, "name", found.Name, want.Name)
 	set(c, "admin_state_up", found.AdminStateUp, want.AdminStateUp)
 	set(c, "port_security_enabled", found.PortSecurity, want.PortSecurityEnabled)
+	setQoS(c, found.QoSPolicyID, refs.QoSPolicy)
 	if g := groups(want, refs); !sameSet(found.Groups, g) {
 		c["security_groups"] = g
 	}

@@ -11,7 +11,7 @@ import (
 
 // kinds lists the resources of the API.
 func (s *Server) kinds() []*resource {
-	return []*resource{s.networkKind(), s.subnetKind(), s.portKind(), s.groupKind(), s.ruleKind(), s.routerKind()}
+	return []*resource{s.networkKind(), s.subnetKind(), s.portKind(), s.groupKind(), s.ruleKind(), s.routerKind(), s.policyKind()}
 }
 
 func (s *Server) networkKind() *resource {
@@ -62,7 +62,10 @@ func (s *Server) renderNetwork(d rest.Doc) rest.Doc {
 	return d
 }
 
-func (s *Server) makeNetwork(_ rest.Caller, in rest.Doc) (rest.Doc, error) {
+func (s *Server) makeNetwork(c rest.Caller, in rest.Doc) (rest.Doc, error) {
+	if err := s.namesPolicy(c, in); err != nil {
+		return nil, err
+	}
 	if err := s.within("network", rest.Str(in, "project_id")); err != nil {
 		return nil, err
 	}
@@ -234,7 +237,10 @@ func (s *Server) segmentUsed(kind, physical string, id int) bool {
 	return false
 }
 
-func (s *Server) changeNetwork(_ rest.Caller, d, in rest.Doc) error {
+func (s *Server) changeNetwork(c rest.Caller, d, in rest.Doc) error {
+	if err := s.namesPolicy(c, in); err != nil {
+		return err
+	}
 	if shared, ok := in["shared"].(bool); ok && !shared && rest.Bool(d, "shared") {
 		for _, p := range s.portsOf(rest.Str(d, "id")) {
 			if p["project_id"] != d["project_id"] && !strings.HasPrefix(rest.Str(p, "device_owner"), "network:") {

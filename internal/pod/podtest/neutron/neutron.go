@@ -34,7 +34,7 @@ type Server struct {
 	Options
 	http http.Handler
 
-	networks, subnets, ports, groups, rules, routers rest.Store
+	networks, subnets, ports, groups, rules, routers, policies rest.Store
 
 	agents  []rest.Doc
 	greedy  bool // agents act before the reply instead of after it
@@ -89,6 +89,9 @@ func (s *Server) routes() http.Handler {
 	mux.Get("/v2.0/networks/{id}/dhcp-agents", api.Handle(s.listNetworkAgents))
 	mux.Put("/v2.0/routers/{id}/add_router_interface", api.Handle(s.addInterface))
 	mux.Put("/v2.0/routers/{id}/remove_router_interface", api.Handle(s.removeInterface))
+	mux.Post("/v2.0/qos/policies/{policy}/{rules}", api.Handle(s.makeQoSRule))
+	mux.Put("/v2.0/qos/policies/{policy}/{rules}/{id}", api.Handle(s.changeQoSRule))
+	mux.Delete("/v2.0/qos/policies/{policy}/{rules}/{id}", api.Handle(s.dropQoSRule))
 	for _, res := range s.kinds() {
 		base := "/v2.0/" + res.path
 		mux.Get(base, api.Handle(res.list))

@@ -75,6 +75,9 @@ func (s *Server) makePort(c rest.Caller, in rest.Doc) (rest.Doc, error) {
 	if err := onlyOwner(c, network, in); err != nil {
 		return nil, err
 	}
+	if err := s.namesPolicy(c, in); err != nil {
+		return nil, err
+	}
 	if err := s.within("port", rest.Str(in, "project_id")); err != nil {
 		return nil, err
 	}
@@ -83,9 +86,9 @@ func (s *Server) makePort(c rest.Caller, in rest.Doc) (rest.Doc, error) {
 		"device_id": "", "device_owner": "", "description": "", "fixed_ips": []rest.Doc{}, "allowed_address_pairs": []rest.Doc{},
 		"extra_dhcp_opts": []any{}, "binding:vnic_type": "normal", "binding:profile": rest.Doc{}, bindingHost: "",
 		bindingVIF: vifUnbound, bindingDetail: rest.Doc{}, "resource_request": nil, "qos_policy_id": nil,
-		"qos_network_policy_id": nil,
+		"qos_network_policy_id": network["qos_policy_id"],
 	}
-	copyIn(d, in, "name", "admin_state_up", "device_id", "device_owner", "description", "binding:vnic_type", "dns_name")
+	copyIn(d, in, "name", "admin_state_up", "device_id", "device_owner", "description", "binding:vnic_type", "dns_name", "qos_policy_id")
 	var err error
 	if d["mac_address"], err = s.mac(network, rest.Str(in, "mac_address"), ""); err != nil {
 		return nil, err
@@ -232,7 +235,10 @@ func (s *Server) changePort(c rest.Caller, d, in rest.Doc) error {
 	for k, v := range d {
 		next[k] = v
 	}
-	copyIn(next, in, "name", "admin_state_up", "device_id", "device_owner", "description", "binding:vnic_type", "port_security_enabled", "dns_name", "extra_dhcp_opts")
+	if err := s.namesPolicy(c, in); err != nil {
+		return err
+	}
+	copyIn(next, in, "qos_policy_id", "name", "admin_state_up", "device_id", "device_owner", "description", "binding:vnic_type", "port_security_enabled", "dns_name", "extra_dhcp_opts")
 	if p, ok := in["binding:profile"].(rest.Doc); ok {
 		next["binding:profile"] = p
 	}
