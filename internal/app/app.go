@@ -22,6 +22,7 @@ import (
 	"github.com/tricircle/tricircle/internal/microversion"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/policy"
+	"github.com/tricircle/tricircle/internal/quota"
 	"github.com/tricircle/tricircle/internal/reconcile"
 	"github.com/tricircle/tricircle/internal/release"
 	"github.com/tricircle/tricircle/internal/store"
@@ -108,6 +109,11 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot open the database %s: %w", a.config.RedactedDatabase(), err)
 	}
+	stock, err := stockOf(a.config.Networks)
+	if err != nil {
+		return err
+	}
+	a.store.SetStock(quota.Network, stock)
 	return a.store.SetFabric(fabric(a.config.Networks))
 }
 

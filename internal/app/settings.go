@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/tricircle/tricircle/internal/config"
+	"github.com/tricircle/tricircle/internal/quota"
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
@@ -51,4 +52,17 @@ func fabric(n config.Networks) topology.Fabric {
 		f.Physical = append(f.Physical, p)
 	}
 	return f
+}
+
+// stockOf is what projects get in the Network API: Neutron's numbers, but where
+// the configuration has others.
+func stockOf(n config.Networks) (quota.Amounts, error) {
+	stock := quota.Stock(quota.Network)
+	for _, name := range slices.Sorted(maps.Keys(n.Quotas)) {
+		if _, ok := stock[name]; !ok {
+			return nil, fmt.Errorf("networks.quotas: %q is none of %s", name, strings.Join(quota.Resources(quota.Network), ", "))
+		}
+		stock[name] = n.Quotas[name]
+	}
+	return stock, nil
 }

@@ -109,6 +109,7 @@ type Networks struct {
 	MACPrefix        string                     `yaml:"mac_prefix" env:"MAC_PREFIX"`
 	MTU              int                        `yaml:"mtu" env:"MTU"`
 	PolicyFile       string                     `yaml:"policy_file" env:"POLICY_FILE"`
+	Quotas           map[string]int64           `yaml:"quotas"`
 }
 
 // PhysicalNetwork is a wire that pods share, by the label they all use for it.

@@ -12,8 +12,11 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 )
 
-// Compute is the service whose quotas these are, in tables that all services share.
-const Compute = "compute"
+// The services whose quotas these are, in tables that all services share.
+const (
+	Compute = "compute"
+	Network = "network"
+)
 
 // CodeTooMany marks the refusal of servers.
 const CodeTooMany = "TooManyInstances"
@@ -49,7 +52,15 @@ var stock = map[string]Amounts{
 		// nova-network's: no longer counted anywhere, still in old versions of the API.
 		"fixed_ips": Unlimited, "floating_ips": Unlimited, "security_groups": Unlimited, "security_group_rules": Unlimited,
 	},
+	Network: {
+		"network": 100, "subnet": 100, "subnetpool": Unlimited, "port": 500, "router": 10, "floatingip": 50,
+		"rbac_policy": 10, "security_group": 10, "security_group_rule": 100, "trunk": Unlimited,
+	},
 }
+
+// Stock is what the service gives a project as long as nobody has configured
+// anything.
+func Stock(service string) Amounts { return maps.Clone(stock[service]) }
 
 // Resources are the names of the service's resources, sorted.
 func Resources(service string) []string { return slices.Sorted(maps.Keys(stock[service])) }
@@ -164,6 +175,11 @@ func Growth(from, to Size) Amounts {
 		more["ram"] = d
 	}
 	return more
+}
+
+// Exceeded is how Neutron refuses more of the resource.
+func Exceeded(resource string) error {
+	return fault.New(fault.OverQuota, "OverQuota", "Quota exceeded for resources: ['%s'].", resource)
 }
 
 // refusal is nova.exception.TooManyInstances, which clients and tests read.

@@ -44,6 +44,9 @@ type FloatingIPSpec struct {
 func (s *Store) CreateFloatingIPs(ctx context.Context, specs []FloatingIPSpec) (made []topology.FloatingIP, err error) {
 	var last topology.FloatingIP
 	err = s.write(ctx, func(tx *Tx) error {
+		if err := admit(ctx, tx, "floatingip", perProject(specs, func(s *FloatingIPSpec) string { return s.ProjectID })); err != nil {
+			return err
+		}
 		made = nil
 		for _, spec := range specs {
 			if last, err = createFloatingIP(ctx, tx, spec); err != nil {

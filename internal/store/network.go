@@ -51,6 +51,9 @@ func scanNetwork(row scanner) (n topology.Network, err error) {
 func (s *Store) CreateNetworks(ctx context.Context, networks []topology.Network) ([]topology.Network, error) {
 	var made []topology.Network
 	err := s.write(ctx, func(tx *Tx) error {
+		if err := admit(ctx, tx, "network", perProject(networks, func(n *topology.Network) string { return n.ProjectID })); err != nil {
+			return err
+		}
 		made = slices.Clone(networks)
 		for i := range made {
 			if err := createNetwork(ctx, tx, s.Fabric(), &made[i]); err != nil {

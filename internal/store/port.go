@@ -86,6 +86,9 @@ func (s *Store) CreatePorts(ctx context.Context, specs []topology.PortSpec) (mad
 
 // createPortsTx makes the ports, all or none.
 func createPortsTx(ctx context.Context, tx *Tx, specs []topology.PortSpec) ([]topology.Port, error) {
+	if err := admit(ctx, tx, "port", perProject(specs, func(s *topology.PortSpec) string { return s.ProjectID })); err != nil {
+		return nil, err
+	}
 	made := make([]topology.Port, 0, len(specs))
 	networks := map[string]*ground{}
 	for _, spec := range specs {

@@ -98,7 +98,7 @@ func limitsTx(ctx context.Context, tx *Tx, of QuotaOf) (set map[string]quota.Amo
 			pods = append(pods, amounts)
 		}
 	}
-	return set, quota.Defaults(of.Service, all["class"], pods), nil
+	return set, quota.Defaults(of.Service, all["class"], pods).With(tx.store.stock(of.Service)), nil
 }
 
 // SetQuota stores limits of the project, or of a user. The project's are brought
@@ -115,7 +115,7 @@ func (s *Store) SetQuota(ctx context.Context, of QuotaOf, limits quota.Amounts) 
 				return err
 			}
 		}
-		if of.UserID != "" {
+		if of.UserID != "" || of.Service == quota.Network {
 			return nil // decided here alone
 		}
 		pods, err := list(ctx, tx, scanString, `SELECT name FROM pods ORDER BY name`)
@@ -155,7 +155,7 @@ func (s *Store) DropQuota(ctx context.Context, of QuotaOf) error {
 			DELETE FROM quota_limits
 			WHERE service = ? AND project_id = ? AND (user_id = ? OR ? = '')`,
 			of.Service, of.ProjectID, of.UserID, of.UserID)
-		if err != nil || of.UserID != "" {
+		if err != nil || of.UserID != "" || of.Service == quota.Network {
 			return err
 		}
 		_, err = unwantTx(ctx, tx, of.target("").Kind, of.ProjectID)

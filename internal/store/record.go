@@ -24,6 +24,8 @@ import (
 // number that may be NULL.
 type record[T any] struct {
 	shape
+	// counts is what quotas call it; empty: they do not count it.
+	counts string
 	// check runs in the transaction of a change before it is written. before is
 	// nil on creation, after on deletion. It may complete after.
 	check func(ctx context.Context, tx *Tx, before, after *T) error
@@ -307,6 +309,12 @@ func (r Records[T]) Find(ctx context.Context, id string) (v T, err error) {
 // Create makes them, all or none.
 func (r Records[T]) Create(ctx context.Context, all []T) (made []T, err error) {
 	err = r.store.write(ctx, func(tx *Tx) error {
+		if r.record.counts != "" {
+			err := admit(ctx, tx, r.record.counts, perProject(all, func(v *T) string { return standardOf(v).ProjectID }))
+			if err != nil {
+				return err
+			}
+		}
 		made = slices.Clone(all)
 		for i := range made {
 			if err := r.record.create(ctx, tx, &made[i]); err != nil {

@@ -48,6 +48,9 @@ type RouterSpec struct {
 // CreateRouters makes the routers, all or none, with the gateways that are wanted.
 func (s *Store) CreateRouters(ctx context.Context, specs []RouterSpec) (made []topology.Router, err error) {
 	err = s.write(ctx, func(tx *Tx) error {
+		if err := admit(ctx, tx, "router", perProject(specs, func(s *RouterSpec) string { return s.ProjectID })); err != nil {
+			return err
+		}
 		made = nil
 		for _, spec := range specs {
 			r, err := createRouter(ctx, tx, spec)

@@ -67,6 +67,9 @@ func (s *Store) CreateRules(ctx context.Context, rules []topology.Rule) ([]topol
 			seen[r.Key()] = true
 			made = append(made, r)
 		}
+		if err := admit(ctx, tx, "security_group_rule", perProject(made, func(r *topology.Rule) string { return r.ProjectID })); err != nil {
+			return err
+		}
 		return createRules(ctx, tx, made)
 	})
 	if err != nil {

@@ -38,6 +38,9 @@ func scanGroup(row scanner) (g topology.SecurityGroup, err error) {
 func (s *Store) CreateSecurityGroups(ctx context.Context, groups []topology.SecurityGroup) ([]topology.SecurityGroup, error) {
 	var made []topology.SecurityGroup
 	err := s.write(ctx, func(tx *Tx) error {
+		if err := admit(ctx, tx, "security_group", perProject(groups, func(g *topology.SecurityGroup) string { return g.ProjectID })); err != nil {
+			return err
+		}
 		made = slices.Clone(groups)
 		for i := range made {
 			if made[i].Name == topology.DefaultGroup {

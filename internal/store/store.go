@@ -20,6 +20,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tricircle/tricircle/internal/quota"
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
@@ -94,6 +95,7 @@ type Store struct {
 	enqueuer  Enqueuer
 	forgotten forgotten
 	fabric    topology.Fabric
+	stocks    map[string]quota.Amounts // by service
 }
 
 // Open opens the database, and creates or migrates its tables. On PostgreSQL any

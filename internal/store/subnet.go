@@ -52,6 +52,9 @@ func scanSubnet(row scanner) (n topology.Subnet, err error) {
 func (s *Store) CreateSubnets(ctx context.Context, specs []topology.SubnetSpec) ([]topology.Subnet, error) {
 	var made []topology.Subnet
 	err := s.write(ctx, func(tx *Tx) error {
+		if err := admit(ctx, tx, "subnet", perProject(specs, func(s *topology.SubnetSpec) string { return s.ProjectID })); err != nil {
+			return err
+		}
 		made = nil
 		for _, spec := range specs {
 			n, err := createSubnet(ctx, tx, spec)
