@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -23,11 +24,13 @@ import (
 
 // Case is one request that is put to a pod and to the region alike.
 //
-// A line is "WHO[@VERSION,…] METHOD PATH [BODY]". WHO is member, admin, stranger
-// (a member of another project) or nobody (no token). Without versions it is asked at
-// those where its operation changes, and at the first and the latest. {name} in
-// path and body is a thing of the world, see World.
+// A line is "[THING:] WHO[@VERSION,…] METHOD PATH [BODY]". WHO is member, admin,
+// stranger (a member of another project) or nobody (no token). Without versions it is
+// asked at those where its operation changes, and at the first and the latest. {name}
+// in path and body is a thing of the world, see World. What the case creates becomes
+// the thing, if it has one, and is deleted at the end.
 type Case struct {
+	Thing                   string
 	Who, Method, Path, Body string
 	Versions                []string
 	Header                  map[string]string
@@ -37,7 +40,7 @@ func (c Case) String() string {
 	return strings.TrimSpace(c.Who + " " + c.Method + " " + c.Path + " " + c.Body)
 }
 
-var caseLine = regexp.MustCompile(`^(\w+)(?:@([\w.,]+))? ([A-Z]+) (\S+)(?: \[([^\]=]+=[^\]]+)\])?(?: (.*))?$`)
+var caseLine = regexp.MustCompile(`^(?:(\w+): )?(\w+)(?:@([\w.,]+))? ([A-Z]+) (\S+)(?: \[([^\]=]+=[^\]]+)\])?(?: (.*))?$`)
 
 // parseCase reads a line. "[Name=value]" before the body is a header of the request.
 func parseCase(line string) (Case, error) {
@@ -45,30 +48,32 @@ func parseCase(line string) (Case, error) {
 	if m == nil {
 		return Case{}, fmt.Errorf("cannot read %q", line)
 	}
-	c := Case{Who: m[1], Method: m[3], Path: m[4], Body: m[6]}
-	if m[2] != "" {
-		c.Versions = strings.Split(m[2], ",")
+	c := Case{Thing: m[1], Who: m[2], Method: m[4], Path: m[5], Body: m[7]}
+	if m[3] != "" {
+		c.Versions = strings.Split(m[3], ",")
 	}
-	if name, value, ok := strings.Cut(m[5], "="); ok {
+	if name, value, ok := strings.Cut(m[6], "="); ok {
 		c.Header = map[string]string{name: value}
 	}
 	return c, nil
 }
 
-var differOnly = flag.String("differ", "", "a pattern: which cases TestDiffer asks")
+var differOnly = flag.String("differ", "", "a pattern: which cases, or files of cases, TestDiffer asks")
 
-// readCases reads all files of cases, in the order of their names.
-func readCases(t *testing.T) []Case {
+// readCases reads all files of cases, in the order of their names.  Cases that
+// create things for others are asked in any case.
+func readCases(t *testing.T, api API) []Case {
 	t.Helper()
 	var all []Case
-	files := must(filepath.Glob("testdata/differ/*.cases"))(t)
+	only := regexp.MustCompile(*differOnly)
+	files := must(filepath.Glob("testdata/differ/" + api.name + "/*.cases"))(t)
 	for _, file := range files {
 		for line := range strings.Lines(string(must(os.ReadFile(file))(t))) {
 			line = strings.TrimSpace(line)
 			if line == "" || strings.HasPrefix(line, "#") {
 				continue
 			}
-			if c := must(parseCase(line))(t); regexp.MustCompile(*differOnly).MatchString(c.String()) {
+			if c := must(parseCase(line))(t); c.Thing != "" || only.MatchString(c.String()) || only.MatchString(filepath.Base(file)) {
 				all = append(all, c)
 			}
 		}
@@ -94,7 +99,31 @@ func askBoth(t *testing.T, c Case, version string, inPod, inRegion *World) (a, b
 	if err := errors.Join(errPod, errRegion); err != nil {
 		t.Fatalf("%s at %s: %v", c, version, err)
 	}
+	if c.Thing != "" {
+		inPod.keep(t, c, a)
+		inRegion.keep(t, c, b)
+	}
 	return a, b
+}
+
+// keep makes what was created a thing of the world, and deletes it at the end.
+func (w *World) keep(t *testing.T, c Case, a Answer) {
+	t.Helper()
+	w.things[c.Thing] = w.things["nobody"]
+	var body map[string]struct{ ID string }
+	if err := json.Unmarshal(a.Body, &body); a.Status != http.StatusCreated || err != nil {
+		return // the comparison tells, and whatever needs it
+	}
+	for _, thing := range body {
+		w.things[c.Thing] = thing.ID
+	}
+	path, _, _ := strings.Cut(c.Path, "?")
+	clean := Case{Who: "admin", Method: http.MethodDelete, Path: path + "/" + w.things[c.Thing]}
+	t.Cleanup(func() {
+		if a := must(w.ask(live(t), clean, ""))(t); a.Status/100 != 2 && a.Status != http.StatusNotFound {
+			t.Errorf("%s in the %s: %d %s", clean, w.name, a.Status, a.Body)
+		}
+	})
 }
 
 func (w *World) ask(ctx context.Context, c Case, version string) (Answer, error) {
@@ -130,21 +159,21 @@ var direct = http.DefaultTransport
 // Operations are the public API's, for counting which of them have a case.
 type Operations []coverage.Operation
 
-func computeOperations(t *testing.T) Operations {
+func readOperations(t *testing.T, api API) Operations {
 	t.Helper()
-	f := must(os.Open("../../docs/api/compute.tsv"))(t)
+	f := must(os.Open("../../docs/api/" + api.name + ".tsv"))(t)
 	defer f.Close()
 	return must(coverage.Read(f))(t)
 }
 
 // of finds the operation of a case: the one with the fewest placeholders whose
 // path matches.
-func (all Operations) of(c Case) *coverage.Operation {
+func (all Operations) of(api API, c Case) *coverage.Operation {
 	path, _, _ := strings.Cut(c.Path, "?")
 	if rest, ok := strings.CutPrefix(path, "//"); ok {
 		path = "/" + rest
 	} else {
-		path = "/v2.1" + path
+		path = api.version + path
 	}
 	var best *coverage.Operation
 	for i, o := range all {

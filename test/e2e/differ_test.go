@@ -9,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+
+	"github.com/tricircle/tricircle/internal/gateway/coverage"
 )
 
 // Deliberate is a difference that is meant, with its reason.
@@ -19,26 +22,61 @@ type Deliberate struct {
 	used            bool
 }
 
+// API is one of the region's, held against the same of a pod.
+type API struct {
+	name    string // of its list in docs/api, and of its folder of cases
+	version string // in the paths of its operations
+	client  func(*Tenant) *gophercloud.ServiceClient
+	asked   func(*coverage.Operation, Case) []string // at which microversions
+}
+
+var (
+	computeAPI = API{
+		name: "compute", version: "/v2.1", asked: versionsFor,
+		client: func(u *Tenant) *gophercloud.ServiceClient { return u.Compute },
+	}
+	networkAPI = API{
+		name: "network", version: "/v2.0", asked: func(*coverage.Operation, Case) []string { return []string{""} },
+		client: func(u *Tenant) *gophercloud.ServiceClient { return u.Network },
+	}
+)
+
 // TestDiffer puts the same requests to a pod and to the region. What differs, once
 // IDs, links, times, hosts and zones are taken out, must be on the list of
 // deliberate differences; and what is on the list must differ.
 func TestDiffer(t *testing.T) {
 	public := images.ImageVisibilityPublic
 	image := login(t, "admin").upload(images.CreateOpts{Name: "differ", DiskFormat: "raw", ContainerFormat: "bare", Visibility: &public})
-	inPod := newWorld(t, "pod", "nova", "Pod1", image)
-	inRegion := newWorld(t, "region", "az1", region.Name, image)
-	differences := readDifferences(t)
-	operations := computeOperations(t)
+	inPod := newWorld(t, computeAPI, "pod", "nova", "Pod1")
+	inRegion := newWorld(t, computeAPI, "region", "az1", region.Name)
+	for _, w := range []*World{inPod, inRegion} {
+		w.things["image"] = image
+		w.furnish(t)
+		w.look(t)
+	}
+	differ(t, computeAPI, inPod, inRegion)
+}
 
+// TestDifferNetwork does the same for the Network API.
+func TestDifferNetwork(t *testing.T) {
+	inPod := newWorld(t, networkAPI, "pod", "nova", "Pod1")
+	inRegion := newWorld(t, networkAPI, "region", "az1", region.Name)
+	differ(t, networkAPI, inPod, inRegion)
+}
+
+func differ(t *testing.T, api API, inPod, inRegion *World) {
+	t.Helper()
+	differences := readDifferences(t, api)
+	operations := readOperations(t, api)
 	asked, agree := map[string]bool{}, 0
-	cases := readCases(t)
+	cases := readCases(t, api)
 	requests := 0
 	for _, c := range cases {
-		o := operations.of(c)
+		o := operations.of(api, c)
 		name := nameOf(o, c)
 		asked[name] = true
 		same := true
-		for _, version := range versionsFor(o, c) {
+		for _, version := range api.asked(o, c) {
 			requests++
 			a, b := askBoth(t, c, version, inPod, inRegion)
 			for _, d := range compare(a, b, inPod, inRegion) {
@@ -58,7 +96,8 @@ func TestDiffer(t *testing.T) {
 		}
 	}
 	reportOperations(t, operations, asked)
-	fmt.Printf("differ: %d cases, %d requests to each; %d cases agree in all, %d but for deliberate differences\n", len(cases), requests, agree, len(cases)-agree)
+	fmt.Printf("differ: %s: %d cases, %d requests to each; %d cases agree in all, %d but for deliberate differences\n",
+		api.name, len(cases), requests, agree, len(cases)-agree)
 }
 
 // reportOperations tells how much of the API has cases.
@@ -96,11 +135,11 @@ func deliberate(all []*Deliberate, name, version string, d Difference) bool {
 
 // readDifferences reads the list: "# reason" above lines of "OPERATION :: WHAT",
 // both patterns that must match in whole; an operation ends in @VERSION.
-func readDifferences(t *testing.T) []*Deliberate {
+func readDifferences(t *testing.T, api API) []*Deliberate {
 	t.Helper()
 	var all []*Deliberate
 	reason, above := "", false
-	for line := range strings.Lines(string(must(os.ReadFile("testdata/differ/deliberate"))(t))) {
+	for line := range strings.Lines(string(must(os.ReadFile("testdata/differ/" + api.name + "/deliberate"))(t))) {
 		line = strings.TrimSpace(line)
 		comment, isComment := strings.CutPrefix(line, "#")
 		switch {

@@ -23,6 +23,9 @@ import (
 type World struct {
 	*Tenant
 	name, zone string
+	api        API
+	client     *gophercloud.ServiceClient // of the API
+	admin      *Tenant
 	tokens     map[string]string // by who asks
 	things     map[string]string // by placeholder
 }
@@ -30,25 +33,24 @@ type World struct {
 // publicKey is the same in both worlds, so that fingerprints are.
 const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM+A7y+JsE1QcuLOITPpsD5/s+VJFPyqDx0PeCarcuqw differ"
 
-// newWorld makes a project of its own with a server, volumes, a key pair and a
-// group in it, all of the same names wherever they are.
-func newWorld(t *testing.T, name, zone, in, image string) *World {
+// newWorld makes a project of its own, and one of a stranger.
+func newWorld(t *testing.T, api API, name, zone, in string) *World {
 	t.Helper()
 	user := fmt.Sprintf("differ-%s-%d", name, time.Now().UnixNano())
 	newProject(t, user)
 	newProject(t, user+"-stranger")
-	w := &World{Tenant: loginTo(t, user, in), name: name, zone: zone}
+	w := &World{Tenant: loginTo(t, user, in), name: name, zone: zone, api: api, admin: loginTo(t, "admin", in)}
+	stranger := loginTo(t, user+"-stranger", in)
 	leftInPods(t, w.Project)
-	admin := loginTo(t, "admin", in)
+	leftInPods(t, stranger.Project)
+	w.client = api.client(w.Tenant)
 	w.tokens = map[string]string{
-		"member": w.Compute.Token(), "stranger": loginTo(t, user+"-stranger", in).Compute.Token(), "admin": admin.Compute.Token(),
+		"member": w.Compute.Token(), "stranger": stranger.Compute.Token(), "admin": w.admin.Compute.Token(),
 	}
 	w.things = map[string]string{
-		"nobody": "11111111-2222-4333-8444-555555555555", "project": w.Project, "image": image, "key": "differ", "keydata": publicKey,
-		"admin_project": admin.Project, "strangers": loginTo(t, user+"-stranger", in).Project,
+		"nobody": "11111111-2222-4333-8444-555555555555", "project": w.Project, "key": "differ", "keydata": publicKey,
+		"admin_project": w.admin.Project, "strangers": stranger.Project, "zone": zone,
 	}
-	w.furnish(t)
-	w.look(t, admin)
 	return w
 }
 
@@ -86,7 +88,8 @@ func leftInPods(t *testing.T, project string) {
 	})
 }
 
-// furnish makes the things that the cases name.
+// furnish makes a server, volumes, a key pair and a group, all of the same names
+// wherever they are.
 func (w *World) furnish(t *testing.T) {
 	t.Helper()
 	network := w.createNetwork("differ")
@@ -184,9 +187,9 @@ func (w *World) attachVolume(t *testing.T, server, volume string) {
 }
 
 // look finds what operators see: names and IDs that the world has given itself.
-func (w *World) look(t *testing.T, admin *Tenant) {
+func (w *World) look(t *testing.T) {
 	t.Helper()
-	c := *admin.Compute
+	c := *w.admin.Compute
 	c.Microversion = ""
 	for _, v := range []string{"", "2.88"} {
 		c.Microversion = v
@@ -220,23 +223,25 @@ func (w *World) fill(text string) string {
 	})
 }
 
-func (w *World) base() string { return strings.TrimSuffix(w.Compute.Endpoint, "/") }
+func (w *World) root() string {
+	return strings.TrimSuffix(strings.TrimSuffix(w.client.Endpoint, "/"), w.api.version)
+}
 
 // url of a path below the API's version, or with two slashes below its root.
 func (w *World) url(path string) string {
 	if rest, ok := strings.CutPrefix(path, "//"); ok {
-		return strings.TrimSuffix(w.base(), "/v2.1") + "/" + w.fill(rest)
+		return w.root() + "/" + w.fill(rest)
 	}
-	return w.base() + w.fill(path)
+	return w.root() + w.api.version + w.fill(path)
 }
 
 var podNamed = regexp.MustCompile(`^pod pod\d: `)
 
 // plain takes everything out of a text that is this world's own.
 func (w *World) plain(text string) string {
-	root := strings.TrimSuffix(w.base(), "/v2.1")
+	root := w.root()
 	host := must(url.Parse(root))(w.t).Host
-	text = strings.NewReplacer(root+"/", "<compute>/", root, "<compute>", "http://"+host, "<services>").Replace(text)
+	text = strings.NewReplacer(root+"/", "<root>/", root, "<root>", "http://"+host, "<services>").Replace(text)
 	if text == "nova" || text == "az1" || text == "az2" {
 		return "<zone>"
 	}
