@@ -15,7 +15,7 @@ import (
 // at once.
 func TestClientLife(t *testing.T) {
 	leavesNothing(t, login(t, "alt"))
-	c := Client{t, "alt"}
+	c := Client{t: t, Cloud: "alt"}
 	file := filepath.Join(t.TempDir(), "image")
 	if err := os.WriteFile(file, make([]byte, 64<<10), 0o600); err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func TestClientLife(t *testing.T) {
 		for _, zone := range []string{"az1", "az2"} {
 			t.Run(zone, func(t *testing.T) {
 				t.Parallel()
-				Client{t, "alt"}.life(zone, "cli-"+zone)
+				Client{t: t, Cloud: "alt"}.life(zone, "cli-"+zone)
 			})
 		}
 	})

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,38 +17,52 @@ import (
 
 // Client is the public command line client, used as a tenant of the region.
 type Client struct {
-	t     *testing.T
-	Cloud string
+	t       *testing.T
+	Cloud   string
+	session *Session // none: a process for each command
 }
 
-func (c Client) command(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(live(c.t), "/usr/bin/openstack", args...)
+// in is the client in a part of the test.
+func (c Client) in(t *testing.T) Client {
+	c.t = t
+	return c
+}
+
+// ask runs a command. The command line is one string: no argument here has a space.
+func (c Client) ask(line string) reply {
+	c.t.Helper()
+	if c.session != nil {
+		return must(c.session.ask(line))(c.t)
+	}
+	cmd := exec.CommandContext(live(c.t), "/usr/bin/openstack", strings.Fields(line)...)
 	cmd.Env = append(os.Environ(), "OS_CLIENT_CONFIG_FILE="+region.Clouds, "OS_CLOUD="+c.Cloud)
-	return cmd
+	var out, said strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		c.t.Fatalf("openstack %s: %v", line, err)
+	}
+	return reply{cmd.ProcessState.ExitCode(), out.String(), said.String()}
 }
 
-// run fails the test when the command fails. The command line is one string: no
-// argument here has a space.
+// run fails the test when the command fails.
 func (c Client) run(line string) string {
 	c.t.Helper()
-	var stderr strings.Builder
-	cmd := c.command(strings.Fields(line)...)
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		c.t.Fatalf("openstack %s: %v\n%s%s", line, err, out, &stderr)
+	r := c.ask(line)
+	if r.Code != 0 {
+		c.t.Fatalf("openstack %s: exit code %d\n%s%s", line, r.Code, r.Out, r.Said)
 	}
-	return string(out)
+	return r.Out
 }
 
 // refused expects the command to fail, and returns what it says.
 func (c Client) refused(line string) string {
 	c.t.Helper()
-	out, err := c.command(strings.Fields(line)...).CombinedOutput()
-	if err == nil {
-		c.t.Errorf("openstack %s succeeds, want a refusal\n%s", line, out)
+	r := c.ask(line)
+	if r.Code == 0 {
+		c.t.Errorf("openstack %s succeeds, want a refusal\n%s", line, r.Out)
 	}
-	return string(out)
+	return r.Out + r.Said
 }
 
 // show runs a command that prints one thing.
@@ -109,8 +124,8 @@ func (c Client) becomes(server, status string) {
 // atEnd runs a command at the end of the test, whatever became of it.
 func (c Client) atEnd(line string) {
 	c.t.Cleanup(func() {
-		if out, err := c.command(strings.Fields(line)...).CombinedOutput(); err != nil {
-			c.t.Errorf("openstack %s: %v\n%s", line, err, out)
+		if r := c.ask(line); r.Code != 0 {
+			c.t.Errorf("openstack %s: exit code %d\n%s%s", line, r.Code, r.Out, r.Said)
 		}
 	})
 }
@@ -118,7 +133,7 @@ func (c Client) atEnd(line string) {
 // TestClientNetworks walks through the client's network commands.
 func TestClientNetworks(t *testing.T) {
 	leavesNothing(t, login(t, "alt"))
-	c := Client{t, "alt"}
+	c := Client{t: t, Cloud: "alt"}
 
 	c.run("network create cli-net")
 	c.atEnd("network delete cli-net-2")
@@ -144,7 +159,7 @@ func TestClientNetworks(t *testing.T) {
 // TestClientServers walks through the client's server commands.
 func TestClientServers(t *testing.T) {
 	leavesNothing(t, login(t, "alt"))
-	c := Client{t, "alt"}
+	c := Client{t: t, Cloud: "alt"}
 
 	file := filepath.Join(t.TempDir(), "image")
 	if err := os.WriteFile(file, make([]byte, 64<<10), 0o600); err != nil {

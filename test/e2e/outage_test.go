@@ -35,7 +35,7 @@ func TestPodHangs(t *testing.T) {
 			t.Errorf("headers do not name pod2: %s", header)
 		}
 		// A new name for the network must reach both pods, sooner or later.
-		Client{t, "alt"}.run("network set --name e2e-outage-renamed e2e-outage")
+		Client{t: t, Cloud: "alt"}.run("network set --name e2e-outage-renamed e2e-outage")
 		eventually(t, 2*time.Minute, "a job that says what it waits for", func() error { return jobWaits(network) })
 	})
 

@@ -50,7 +50,7 @@ type Region struct {
 	Name       string // in Keystone
 	URL        string // of the API
 	Operations string // URL of the operations port
-	Clouds     string // path of a clouds.yaml with {alt,admin}, {alt,admin}-pod1, …
+	Clouds     string // path of a clouds.yaml with {alt,demo,admin}, {alt,demo,admin}-pod1, …
 
 	extra  string // more configuration
 	second string // what pod2 is in Keystone
@@ -135,7 +135,7 @@ func freeAddress() (string, error) {
 func (r *Region) writeClouds() error {
 	var b strings.Builder
 	b.WriteString("clouds:\n")
-	for _, user := range []string{"admin", "alt"} {
+	for _, user := range []string{"admin", "alt", "demo"} {
 		for name, in := range map[string]string{user: r.Name, user + "-pod1": "Pod1", user + "-pod2": "Pod2"} {
 			fmt.Fprintf(&b, `  %s:
     region_name: %s
