@@ -37,7 +37,11 @@ type Case struct {
 }
 
 func (c Case) String() string {
-	return strings.TrimSpace(c.Who + " " + c.Method + " " + c.Path + " " + c.Body)
+	text := c.Who + " " + c.Method + " " + c.Path
+	for name, value := range c.Header {
+		text += " [" + name + "=" + value + "]"
+	}
+	return strings.TrimSpace(text + " " + c.Body)
 }
 
 var caseLine = regexp.MustCompile(`^(?:(\w+): )?(\w+)(?:@([\w.,]+))? ([A-Z]+) (\S+)(?: \[([^\]=]+=[^\]]+)\])?(?: (.*))?$`)
@@ -99,26 +103,31 @@ func askBoth(t *testing.T, c Case, version string, inPod, inRegion *World) (a, b
 	if err := errors.Join(errPod, errRegion); err != nil {
 		t.Fatalf("%s at %s: %v", c, version, err)
 	}
-	if c.Thing != "" {
-		inPod.keep(t, c, a)
-		inRegion.keep(t, c, b)
-	}
+	inPod.keep(t, c, a)
+	inRegion.keep(t, c, b)
 	return a, b
 }
 
-// keep makes what was created a thing of the world, and deletes it at the end.
+// keep makes what was created a thing of the world, if the case says so, and deletes
+// it at the end.
 func (w *World) keep(t *testing.T, c Case, a Answer) {
 	t.Helper()
-	w.things[c.Thing] = w.things["nobody"]
-	var body map[string]struct{ ID string }
-	if err := json.Unmarshal(a.Body, &body); a.Status != http.StatusCreated || err != nil {
-		return // the comparison tells, and whatever needs it
+	if c.Thing != "" {
+		w.things[c.Thing] = w.things["nobody"] // the comparison tells, and whatever needs it
 	}
+	var body map[string]struct{ ID string }
+	if a.Status != http.StatusCreated || !w.api.keeps || json.Unmarshal(a.Body, &body) != nil {
+		return
+	}
+	id := ""
 	for _, thing := range body {
-		w.things[c.Thing] = thing.ID
+		id = thing.ID
+	}
+	if c.Thing != "" {
+		w.things[c.Thing] = id
 	}
 	path, _, _ := strings.Cut(c.Path, "?")
-	clean := Case{Who: "admin", Method: http.MethodDelete, Path: path + "/" + w.things[c.Thing]}
+	clean := Case{Who: "admin", Method: http.MethodDelete, Path: path + "/" + id}
 	t.Cleanup(func() {
 		if a := must(w.ask(live(t), clean, ""))(t); a.Status/100 != 2 && a.Status != http.StatusNotFound {
 			t.Errorf("%s in the %s: %d %s", clean, w.name, a.Status, a.Body)

@@ -40,7 +40,10 @@ func compare(pod, ours Answer, inPod, inRegion *World) []Difference {
 			all = append(all, Difference{what, a, b})
 		}
 	}
-	add("status", fmt.Sprint(pod.Status), fmt.Sprint(ours.Status))
+	if pod.Status != ours.Status { // then so does all else
+		add("status", pod.brief(inPod), ours.brief(inRegion))
+		return all
+	}
 	for _, name := range headersThatMatter {
 		add("header "+name, headerText(pod.Header, name, inPod), headerText(ours.Header, name, inRegion))
 	}
@@ -52,6 +55,17 @@ func compare(pod, ours Answer, inPod, inRegion *World) []Difference {
 		add("body "+path, strings.Join(a[path], " | "), strings.Join(b[path], " | "))
 	}
 	return all
+}
+
+// brief is the status, and the error's own words.
+func (a Answer) brief(w *World) string {
+	text := fmt.Sprint(a.Status)
+	for path, values := range flatten(a, w) {
+		if a.Status >= http.StatusBadRequest && strings.HasSuffix(path, "essage") {
+			text += " " + strings.Join(values, " | ")
+		}
+	}
+	return text
 }
 
 func headerText(h http.Header, name string, w *World) string {

@@ -28,6 +28,7 @@ type API struct {
 	version string // in the paths of its operations
 	client  func(*Tenant) *gophercloud.ServiceClient
 	asked   func(*coverage.Operation, Case) []string // at which microversions
+	keeps   bool                                     // what is created with 201, until the end
 }
 
 var (
@@ -36,7 +37,7 @@ var (
 		client: func(u *Tenant) *gophercloud.ServiceClient { return u.Compute },
 	}
 	networkAPI = API{
-		name: "network", version: "/v2.0", asked: func(*coverage.Operation, Case) []string { return []string{""} },
+		name: "network", version: "/v2.0", keeps: true, asked: func(*coverage.Operation, Case) []string { return []string{""} },
 		client: func(u *Tenant) *gophercloud.ServiceClient { return u.Network },
 	}
 )
@@ -61,6 +62,10 @@ func TestDiffer(t *testing.T) {
 func TestDifferNetwork(t *testing.T) {
 	inPod := newWorld(t, networkAPI, "pod", "nova", "Pod1")
 	inRegion := newWorld(t, networkAPI, "region", "az1", region.Name)
+	t.Cleanup(func() {
+		inPod.untie(t)
+		inRegion.untie(t)
+	})
 	differ(t, networkAPI, inPod, inRegion)
 }
 
@@ -82,7 +87,7 @@ func differ(t *testing.T, api API, inPod, inRegion *World) {
 			for _, d := range compare(a, b, inPod, inRegion) {
 				same = false
 				if !deliberate(differences, name, version, d) {
-					t.Errorf("%s at %s: %s", c, version, d)
+					t.Errorf("%s: %s", strings.TrimSpace(c.String()+" "+version), d)
 				}
 			}
 		}
