@@ -34,6 +34,9 @@ type Case struct {
 	Who, Method, Path, Body string
 	Versions                []string
 	Header                  map[string]string
+
+	file   string // that it is from
+	chosen bool   // on the command line
 }
 
 func (c Case) String() string {
@@ -64,8 +67,8 @@ func parseCase(line string) (Case, error) {
 
 var differOnly = flag.String("differ", "", "a pattern: which cases, or files of cases, TestDiffer asks")
 
-// readCases reads all files of cases, in the order of their names.  Cases that
-// create things for others are asked in any case.
+// readCases reads all files of cases, in the order of their names.  Of cases that are
+// not asked for, those stay that create what the others name.
 func readCases(t *testing.T, api API) []Case {
 	t.Helper()
 	var all []Case
@@ -77,12 +80,29 @@ func readCases(t *testing.T, api API) []Case {
 			if line == "" || strings.HasPrefix(line, "#") {
 				continue
 			}
-			if c := must(parseCase(line))(t); c.Thing != "" || only.MatchString(c.String()) || only.MatchString(filepath.Base(file)) {
-				all = append(all, c)
-			}
+			c := must(parseCase(line))(t)
+			c.file = strings.TrimSuffix(filepath.Base(file), ".cases")
+			c.chosen = only.MatchString(c.String()) || only.MatchString(c.file)
+			all = append(all, c)
 		}
 	}
-	return all
+	return needed(all)
+}
+
+func needed(all []Case) []Case {
+	var some []Case
+	things := map[string]bool{}
+	for _, c := range slices.Backward(all) {
+		if !c.chosen && !things[c.Thing] {
+			continue
+		}
+		for _, p := range placeholder.FindAllString(c.Path+c.Body, -1) {
+			things[strings.Trim(p, "{}")] = true
+		}
+		some = append(some, c)
+	}
+	slices.Reverse(some)
+	return some
 }
 
 // Answer is what came back, as far as it matters.

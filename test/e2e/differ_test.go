@@ -87,7 +87,7 @@ func differ(t *testing.T, api API, inPod, inRegion *World) {
 			for _, d := range compare(a, b, inPod, inRegion) {
 				same = false
 				if !deliberate(differences, name, version, d) {
-					t.Errorf("%s: %s", strings.TrimSpace(c.String()+" "+version), d)
+					t.Errorf("%s: %s: %s", c.file, strings.TrimSpace(c.String()+" "+version), d)
 				}
 			}
 		}
@@ -100,7 +100,9 @@ func differ(t *testing.T, api API, inPod, inRegion *World) {
 			t.Errorf("nothing differs any more as listed: %s %s (%s)", d.Operation, d.What, d.Reason)
 		}
 	}
-	reportOperations(t, operations, asked)
+	if *differOnly == "" {
+		reportOperations(t, operations, asked)
+	}
 	fmt.Printf("differ: %s: %d cases, %d requests to each; %d cases agree in all, %d but for deliberate differences\n",
 		api.name, len(cases), requests, agree, len(cases)-agree)
 }
