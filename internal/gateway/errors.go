@@ -75,9 +75,6 @@ func NeutronError(err *fault.Error, r *http.Request) (int, http.Header, []byte) 
 	if err.Kind == fault.OverQuota {
 		status = http.StatusConflict
 	}
-	if err.Code == CodeNoRoute {
-		status = http.StatusNotFound
-	}
 	kind, known := neutronTypes[err.Kind]
 	if !known {
 		kind = "HTTPInternalServerError"
@@ -88,15 +85,21 @@ func NeutronError(err *fault.Error, r *http.Request) (int, http.Header, []byte) 
 		kind = err.Code
 	}
 	message := messageOf(err, r)
-	if err.Code == CodeMalformedBody {
+	switch {
+	case err.Code == CodeMalformedBody:
 		message = "Body contains invalid data"
+	case err.Kind == fault.NotAllowed && (r.Method == http.MethodPut || r.Method == http.MethodDelete):
+		// To Neutron this is a resource with no ID, which does not exist.
+		status, kind = http.StatusNotFound, "HTTPNotFound"
+	case err.Kind == fault.NotAllowed:
+		message = "The server could not comply with the request since it is either malformed or otherwise incorrect."
 	}
 	return jsonError(status, map[string]any{"NeutronError": map[string]any{"type": kind, "message": message, "detail": ""}})
 }
 
 var neutronTypes = map[fault.Kind]string{
 	fault.Internal: "HTTPInternalServerError", fault.Invalid: "HTTPBadRequest", fault.Unauthenticated: "HTTPUnauthorized",
-	fault.Forbidden: "PolicyNotAuthorized", fault.NotFound: "HTTPNotFound", fault.NotAllowed: "HTTPNotFound",
+	fault.Forbidden: "PolicyNotAuthorized", fault.NotFound: "HTTPNotFound", fault.NotAllowed: "HTTPMethodNotAllowed",
 	fault.NotAcceptable: "HTTPNotAcceptable", fault.Conflict: "HTTPConflict", fault.OverQuota: "OverQuota",
 	fault.PreconditionFailed: "RevisionNumberConstraintFailed", fault.TooLarge: "HTTPRequestEntityTooLarge",
 	fault.UnknownMedia: "HTTPUnsupportedMediaType",

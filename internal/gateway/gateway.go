@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -182,7 +183,11 @@ func (x *exchange) finish(reply *Reply) {
 
 // match finds the route.
 func (g *gateway) match(x *exchange, next func(*exchange) error) error {
-	m, allowed, ok := g.router.find(x.r.Method, x.r.URL.EscapedPath())
+	path := x.r.URL.EscapedPath()
+	if x.service != nil {
+		path = strings.TrimSuffix(path, x.service.Suffix)
+	}
+	m, allowed, ok := g.router.find(x.r.Method, path)
 	if ok {
 		x.route, x.service = m.route, m.service
 		x.req = &Request{

@@ -83,7 +83,7 @@ func testHandler(t *testing.T) http.Handler {
 	return New(Options{
 		Services: []Service{
 			{Name: "compute", Prefix: "/compute", Version: "/v2.1", ProjectInPath: true, Routes: testRoutes(), Error: NovaError},
-			{Name: "network", Prefix: "/network", Version: "/v2.0", Routes: testRoutes(), Error: NeutronError},
+			{Name: "network", Prefix: "/network", Version: "/v2.0", Suffix: ".json", Routes: testRoutes(), Error: NeutronError},
 			{Name: "image", Prefix: "/image", Version: "/v2", Routes: testRoutes(), Error: GlanceError},
 			{Name: "strict", Prefix: "/strict", Version: "/v3", Strict: true, Routes: testRoutes(), Error: CinderError},
 		},
@@ -145,6 +145,11 @@ func TestAnswers(t *testing.T) {
 		{"Nova's wrong method", "PUT", "/compute/v2.1/servers", "demo", "", 404, webob404},
 		{"Neutron's 404", "GET", "/network/v2.0/nosuch", "demo", "", 404,
 			`{"NeutronError":{"detail":"","message":"The resource could not be found.","type":"HTTPNotFound"}}`},
+		{"Neutron's wrong method", "PATCH", "/network/v2.0/servers/x", "demo", "", 405,
+			`{"NeutronError":{"detail":"","message":"The server could not comply with the request since it is either malformed or otherwise incorrect.","type":"HTTPMethodNotAllowed"}}`},
+		{"Neutron's change of a list", "PUT", "/network/v2.0/servers", "demo", "", 404, `^"type":"HTTPNotFound"`},
+		{"a format in the path", "GET", "/network/v2.0/servers/x.json", "demo", "", 200, `^"id":"x"`},
+		{"a format in the path, of others", "GET", "/compute/v2.1/servers/x.json", "demo", "", 200, `^"id":"x.json"`},
 		{"Glance's 404", "GET", "/image/v2/nosuch", "demo", "", 404, webob404},
 		{"Glance's 405", "PUT", "/image/v2/servers", "demo", "", 405, `^The method PUT is not allowed for this resource.`},
 		{"no service's path", "GET", "/nosuch", "demo", "", 404, `^{"error":{"code":404,"message":"The resource could not be found.","request_id":"req-`},

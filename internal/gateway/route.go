@@ -75,6 +75,9 @@ type Service struct {
 	ProjectInPath bool
 	// Strict: a path with a slash at the end is another path, and does not exist.
 	Strict bool
+	// Suffix may stand at the end of a path and means nothing: old clients of
+	// Neutron ask for /networks.json.
+	Suffix string
 	Routes []Route
 
 	// Error turns a failure into the answer that the service's clients know.

@@ -64,7 +64,7 @@ func Service(d Deps) gateway.Service {
 	for i := range routes {
 		routes[i].Handle = a.underPolicy(routes[i].Handle)
 	}
-	return gateway.Service{Name: "network", Prefix: "/network", Version: "/v2.0", Routes: routes, Error: gateway.NeutronError}
+	return gateway.Service{Name: "network", Prefix: "/network", Version: "/v2.0", Suffix: ".json", Routes: routes, Error: gateway.NeutronError}
 }
 
 // stamp is a time as Neutron shows it.
