@@ -25,7 +25,7 @@ func (a *App) handler(o Options) http.Handler {
 		Services: []gateway.Service{
 			compute.Service(a.compute(inside)),
 			compute.Unversioned(a.compute(inside)),
-			network.Service(network.Deps{Store: a.store, Zones: a.fleet, Policy: a.policy, Settle: a.settle}),
+			network.Service(network.Deps{Store: a.store, Zones: a.fleet, Policy: a.policy, Settle: a.settle, Pods: a.reconciler, Log: a.log}),
 			volume.Service(volume.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
 			image.Service(image.Deps{Dispatch: a.dispatch}),
 			a.admin(o).Service(),

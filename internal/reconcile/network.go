@@ -79,7 +79,7 @@ func (s *segment) ensure(ctx context.Context) error {
 		ids[want.ID] = there[i].ID
 	}
 	for _, p := range reserved {
-		if err := s.dhcpPort(ctx, p, plan.Refs{Network: s.podID, Subnets: ids}); err != nil {
+		if err := s.dhcpPort(ctx, p, plan.Refs{Pod: s.pod, Network: s.podID, Subnets: ids}); err != nil {
 			return err
 		}
 	}

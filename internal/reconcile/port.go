@@ -60,5 +60,5 @@ func (r *Reconciler) refs(ctx context.Context, p topology.Port, podName string) 
 		return plan.Refs{}, err
 	}
 	policy, err := r.needQoS(ctx, podName, p.QoSPolicyID)
-	return plan.Refs{Network: nets[p.NetworkID], Subnets: subnets, Groups: groups, QoSPolicy: policy}, err
+	return plan.Refs{Pod: podName, Network: nets[p.NetworkID], Subnets: subnets, Groups: groups, QoSPolicy: policy}, err
 }

@@ -24,6 +24,9 @@ import (
 type Pods interface {
 	Client(ctx context.Context, name string) (*pod.Client, error)
 	Pod(ctx context.Context, name string) (store.Pod, error)
+	// HostName is what the region calls a pod's host; FindHost is the way back.
+	HostName(ctx context.Context, podName, host string) string
+	FindHost(ctx context.Context, name string) (podName, host string, err error)
 }
 
 // Options are what a Reconciler needs.
@@ -44,6 +47,7 @@ type Reconciler struct {
 	store  *store.Store
 	pods   Pods
 	locks  *locks
+	asked  freshness
 	grace  time.Duration
 	now    func() time.Time
 	log    *slog.Logger
@@ -65,7 +69,7 @@ func New(o Options) *Reconciler {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Reconciler{store: o.Store, pods: o.Pods, grace: o.Grace, now: o.Now, log: o.Log,
-		locks: &locks{store: o.Store, holder: o.Holder, held: map[string]*lock{}}}
+		asked: freshness{at: map[string]time.Time{}}, locks: &locks{store: o.Store, holder: o.Holder, held: map[string]*lock{}}}
 	r.actors = map[string]actor{
 		store.KindNetwork:       r.network,
 		store.KindSubnet:        r.subnet,

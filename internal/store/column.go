@@ -69,6 +69,8 @@ type jsonColumn struct{ v any }
 
 func (c jsonColumn) Scan(src any) error {
 	switch text := src.(type) {
+	case nil: // NULL leaves it unset
+		return nil
 	case string:
 		return json.Unmarshal([]byte(text), c.v)
 	case []byte:

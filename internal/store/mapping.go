@@ -322,6 +322,11 @@ func forgetTx(ctx context.Context, tx *Tx, t Target) error {
 	if err := tx.QueryRow(ctx, `SELECT count(*) FROM mappings WHERE kind = ? AND id = ?`, t.Kind, t.ID).Scan(&left); err != nil || left > 0 {
 		return err
 	}
+	if t.Kind == KindPort {
+		if err := unbindTx(ctx, tx, t.ID); err != nil {
+			return err
+		}
+	}
 	return releaseTx(ctx, tx, t.Kind, t.ID)
 }
 
@@ -379,5 +384,8 @@ func observeTx(ctx context.Context, tx *Tx, t Target, generation int64) (current
 	if m.Observed == generation && m.Reason == "" {
 		return true, nil
 	}
-	return true, changeMapping(ctx, tx, t, `observed = generation, reason = ''`)
+	if err := changeMapping(ctx, tx, t, `observed = generation, reason = ''`); err != nil || t.Kind != KindNetwork {
+		return true, err
+	}
+	return true, releaseOldSegments(ctx, tx, t.ID)
 }

@@ -17,7 +17,7 @@ import (
 var networkShape = &shape{
 	table: "networks",
 	columns: []string{"t.id", "t.project_id", "t.name", "t.description", "t.admin_state_up", "t.shared", "t.external", "t.is_default",
-		"t.mtu", "t.port_security_enabled", "t.network_type", "t.physical_network", "t.segmentation_id", "t.zone_hints",
+		"t.mtu", "t.port_security_enabled", "t.network_type", "t.physical_network", "t.segmentation_id", "t.zone_hints", "t.segments",
 		"t.created_at", "t.updated_at", "t.revision"},
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
@@ -42,7 +42,7 @@ var networkShape = &shape{
 
 func scanNetwork(row scanner) (n topology.Network, err error) {
 	err = row.Scan(&n.ID, &n.ProjectID, &n.Name, &n.Description, &n.AdminStateUp, &n.Shared, &n.External, &n.IsDefault,
-		&n.MTU, &n.PortSecurityEnabled, &n.Type, &n.PhysicalNetwork, &n.SegmentationID, intoJSON(&n.ZoneHints),
+		&n.MTU, &n.PortSecurityEnabled, &n.Type, &n.PhysicalNetwork, &n.SegmentationID, intoJSON(&n.ZoneHints), intoJSON(&n.Segments),
 		intoTime(&n.CreatedAt), intoTime(&n.UpdatedAt), &n.Revision)
 	return n, err
 }
@@ -78,7 +78,7 @@ func createNetwork(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.N
 	if err := checkDefault(ctx, tx, n); err != nil {
 		return err
 	}
-	if err := takeSegment(ctx, tx, f, n); err != nil {
+	if err := takeSegments(ctx, tx, f, n); err != nil {
 		return err
 	}
 	n.ZoneHints, n.Subnets = append([]string{}, n.ZoneHints...), []string{}
@@ -88,7 +88,7 @@ func createNetwork(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.N
 		INSERT INTO networks (`+bare(networkShape)+`)
 		VALUES (`+marks(len(networkShape.columns))+`)`,
 		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.IsDefault,
-		n.MTU, n.PortSecurityEnabled, n.Type, n.PhysicalNetwork, n.SegmentationID, asJSON(n.ZoneHints),
+		n.MTU, n.PortSecurityEnabled, n.Type, n.PhysicalNetwork, n.SegmentationID, asJSON(n.ZoneHints), asJSON(segmentsOf(n)),
 		n.CreatedAt, n.UpdatedAt, n.Revision)
 	if err != nil {
 		return fmt.Errorf("cannot create network: %w", err)
@@ -147,7 +147,8 @@ func addNetworkDetails(ctx context.Context, tx *Tx, networks []topology.Network)
 		})
 }
 
-// UpdateNetwork changes the network. Type, segment and project stay as they are.
+// UpdateNetwork changes the network. Of where it is only the VLAN can change; the
+// old one is held until all pods have left it.
 func (s *Store) UpdateNetwork(ctx context.Context, id string, change func(*topology.Network) error) (n topology.Network, err error) {
 	err = s.write(ctx, func(tx *Tx) error {
 		if n, err = findNetwork(ctx, tx, id, tx.forChange()); err != nil {
@@ -197,19 +198,27 @@ func updateNetwork(ctx context.Context, tx *Tx, f topology.Fabric, before topolo
 			return err
 		}
 	}
+	if n.SegmentationID != before.SegmentationID {
+		if err := moveSegment(ctx, tx, f, before, n); err != nil {
+			return err
+		}
+	}
 	n.IsDefault = n.IsDefault && n.External
 	n.UpdatedAt, n.Revision = tx.now(), before.Revision+1
 	_, err := tx.Exec(ctx, `
 		UPDATE networks
 		SET name = ?, description = ?, admin_state_up = ?, shared = ?, external = ?, is_default = ?, mtu = ?,
-			port_security_enabled = ?, updated_at = ?, revision = ?
+			port_security_enabled = ?, segmentation_id = ?, updated_at = ?, revision = ?
 		WHERE id = ?`,
 		n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.IsDefault, n.MTU,
-		n.PortSecurityEnabled, n.UpdatedAt, n.Revision, n.ID)
+		n.PortSecurityEnabled, n.SegmentationID, n.UpdatedAt, n.Revision, n.ID)
 	if err != nil {
 		return err
 	}
-	return touchTx(ctx, tx, KindNetwork, n.ID)
+	if err := touchTx(ctx, tx, KindNetwork, n.ID); err != nil {
+		return err
+	}
+	return releaseOldSegments(ctx, tx, n.ID)
 }
 
 // checkDefault refuses a second default among the external networks. As in

@@ -14,18 +14,16 @@ import (
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
-// portStatus is ACTIVE once a pod has the port, and for a router's; addPortDetails
-// says the same.
-const portStatus = `CASE WHEN t.device_owner IN (` + routerOwners + `) OR EXISTS (
-		SELECT 1 FROM mappings m
-		WHERE m.kind = 'port' AND m.id = t.id AND m.wanted = 1 AND m.observed > 0 AND m.pod_id <> ''
-	) THEN 'ACTIVE' ELSE 'DOWN' END`
+// portStatus is what the port's pod said last; a router's port is up by definition,
+// as scanPort knows too.
+const portStatus = `CASE WHEN t.device_owner IN (` + routerOwners + `) THEN 'ACTIVE' ELSE t.status END`
 
 var portShape = &shape{
 	table: "ports",
 	columns: []string{"t.id", "t.network_id", "t.project_id", "t.name", "t.description", "t.admin_state_up", "t.mac_address",
 		"t.device_id", "t.device_owner", "t.port_security_enabled", "t.address_pairs", "t.vnic_type", "t.auto", "t.pod",
-		"t.created_at", "t.updated_at", "t.revision"},
+		"t.dhcp_options", "t.numa_policy", "t.device_profile", "t.status", "t.host", "t.vif_type", "t.vif_details", "t.profile",
+		"t.want_host", "t.want_profile", "t.created_at", "t.updated_at", "t.revision"},
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
 		"description": {expr: "t.description"}, "network_id": {expr: "t.network_id"},
@@ -33,7 +31,7 @@ var portShape = &shape{
 		"device_id": {expr: "t.device_id"}, "device_owner": {expr: "t.device_owner"}, "status": {expr: portStatus},
 		"port_security_enabled": {expr: "t.port_security_enabled", kind: flag},
 		"binding:vnic_type":     {expr: "t.vnic_type"},
-		"binding:host_id":       {expr: "''"},
+		"binding:host_id":       {expr: "t.host"},
 		"fixed_ips.ip_address":  {match: withAddress("a.address")},
 		"fixed_ips.subnet_id":   {match: withAddress("a.subnet_id")},
 		"fixed_ips.ip_address_substr": {match: func(values []string) (string, []any) {
@@ -44,6 +42,9 @@ var portShape = &shape{
 				args = append(args, "%"+v+"%")
 			}
 			return "t.id IN (SELECT a.port_id FROM addresses a WHERE " + where + ")", args
+		}},
+		"moving": {match: func([]string) (string, []any) {
+			return "t.device_id <> '' AND EXISTS (SELECT 1 FROM mappings m WHERE m.kind = 'port' AND m.id = t.id AND m.pod_id <> '')", nil
 		}},
 		"security_groups": {match: func(values []string) (string, []any) {
 			return "t.id IN (SELECT g.port_id FROM port_groups g WHERE g.group_id IN (" + marks(len(values)) + "))", anyOf(values)
@@ -67,8 +68,28 @@ func withAddress(column string) func([]string) (string, []any) {
 func scanPort(row scanner) (p topology.Port, err error) {
 	err = row.Scan(&p.ID, &p.NetworkID, &p.ProjectID, &p.Name, &p.Description, &p.AdminStateUp, &p.MACAddress,
 		&p.DeviceID, &p.DeviceOwner, &p.PortSecurityEnabled, intoJSON(&p.AllowedAddressPairs), &p.VNICType, &p.Auto, &p.Pod,
-		intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt), &p.Revision)
+		intoJSON(&p.DHCPOptions), &p.NUMAPolicy, &p.DeviceProfile, &p.Status, &p.Host, &p.VIFType, intoJSON(&p.VIFDetails),
+		intoJSON(&p.Profile), &p.WantHost, intoJSON(&p.WantProfile), intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt), &p.Revision)
+	if topology.IsRouterPort(p.DeviceOwner) {
+		p.Status = topology.StatusActive
+	}
 	return p, err
+}
+
+// portValues are the values of portShape's columns.
+func portValues(p *topology.Port) []any {
+	return []any{p.ID, p.NetworkID, p.ProjectID, p.Name, p.Description, p.AdminStateUp, p.MACAddress,
+		p.DeviceID, p.DeviceOwner, p.PortSecurityEnabled, asJSON(p.AllowedAddressPairs), p.VNICType, p.Auto, p.Pod,
+		asJSON(p.DHCPOptions), p.NUMAPolicy, p.DeviceProfile, p.Status, p.Host, p.VIFType, asJSON(p.VIFDetails),
+		asJSON(p.Profile), p.WantHost, wantedProfile(p), p.CreatedAt, p.UpdatedAt, p.Revision}
+}
+
+// wantedProfile is NULL where nobody asked for one.
+func wantedProfile(p *topology.Port) any {
+	if p.WantProfile == nil {
+		return nil
+	}
+	return asJSON(p.WantProfile)
 }
 
 // CreatePorts makes the ports, all or none. AdminStateUp is taken as it is; a nil
@@ -149,16 +170,17 @@ func createPort(ctx context.Context, tx *Tx, g *ground, spec topology.PortSpec) 
 	}
 	p.AllowedAddressPairs = append([]topology.AddressPair{}, p.AllowedAddressPairs...)
 	p.FillPairs()
-	p.FixedIPs, p.SecurityGroups, p.Status = []topology.FixedIP{}, groups, topology.StatusDown
+	p.FixedIPs, p.SecurityGroups = []topology.FixedIP{}, groups
+	if p.VIFType == "" {
+		p.Binding = topology.Unbound()
+	}
+	p.SetDHCPOptions(spec.WantOptions)
 	p.CreatedAt = tx.now()
 	p.UpdatedAt, p.Revision = p.CreatedAt, 1
 	_, err = tx.Exec(ctx, `
 		INSERT INTO ports (`+bare(portShape)+`, landlord)
 		VALUES (`+marks(len(portShape.columns)+1)+`)`,
-		p.ID, p.NetworkID, p.ProjectID, p.Name, p.Description, p.AdminStateUp, p.MACAddress,
-		p.DeviceID, p.DeviceOwner, p.PortSecurityEnabled, asJSON(p.AllowedAddressPairs), p.VNICType, p.Auto, p.Pod,
-		p.CreatedAt, p.UpdatedAt, p.Revision,
-		sql.NullString{String: g.network.ProjectID, Valid: g.network.ProjectID != p.ProjectID})
+		append(portValues(&p), sql.NullString{String: g.network.ProjectID, Valid: g.network.ProjectID != p.ProjectID})...)
 	if err != nil {
 		return p, fmt.Errorf("cannot create port: %w", err)
 	}
@@ -238,10 +260,7 @@ func portsWhere(ctx context.Context, tx *Tx, where string, args ...any) ([]topol
 
 func addPortDetails(ctx context.Context, tx *Tx, ports []topology.Port) error {
 	for i := range ports {
-		ports[i].FixedIPs, ports[i].SecurityGroups, ports[i].Status = []topology.FixedIP{}, []string{}, topology.StatusDown
-		if topology.IsRouterPort(ports[i].DeviceOwner) {
-			ports[i].Status = topology.StatusActive
-		}
+		ports[i].FixedIPs, ports[i].SecurityGroups = []topology.FixedIP{}, []string{}
 	}
 	names, where := ids(ports, func(p *topology.Port) string { return p.ID })
 	if err := addPortQoS(ctx, tx, names, where); err != nil {
@@ -258,24 +277,11 @@ func addPortDetails(ctx context.Context, tx *Tx, ports []topology.Port) error {
 	if err != nil {
 		return err
 	}
-	err = details(ctx, tx, names, `SELECT port_id, group_id FROM port_groups WHERE port_id`, `ORDER BY port_id, group_id`,
+	return details(ctx, tx, names, `SELECT port_id, group_id FROM port_groups WHERE port_id`, `ORDER BY port_id, group_id`,
 		func(row scanner) error {
 			var port, group string
 			err := row.Scan(&port, &group)
 			where[port].SecurityGroups = append(where[port].SecurityGroups, group)
-			return err
-		})
-	if err != nil {
-		return err
-	}
-	return details(ctx, tx, names, `
-		SELECT id FROM mappings
-		WHERE kind = 'port' AND wanted = 1 AND observed > 0 AND pod_id <> '' AND id`, ``,
-		func(row scanner) error {
-			port, err := scanString(row)
-			if err == nil {
-				where[port].Status = topology.StatusActive
-			}
 			return err
 		})
 }
@@ -325,12 +331,12 @@ func freePortsTx(ctx context.Context, tx *Tx, portIDs []string) error {
 	return nil
 }
 
-// attachPortsTx records which device the ports serve.
+// attachPortsTx records which device the ports serve. Where, the pod's Nova says.
 func attachPortsTx(ctx context.Context, tx *Tx, portIDs []string, deviceID, deviceOwner string) error {
 	for _, id := range slices.Sorted(slices.Values(portIDs)) {
 		_, err := tx.Exec(ctx, `
 			UPDATE ports
-			SET device_id = ?, device_owner = ?, updated_at = ?, revision = revision + 1
+			SET device_id = ?, device_owner = ?, want_host = NULL, updated_at = ?, revision = revision + 1
 			WHERE id = ?`, deviceID, deviceOwner, tx.now(), id)
 		if err != nil {
 			return err

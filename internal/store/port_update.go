@@ -5,7 +5,6 @@ import (
 	"context"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/topology"
@@ -38,6 +37,7 @@ func updatePort(ctx context.Context, tx *Tx, before topology.Port, spec topology
 	if spec.WantSecurity != nil {
 		p.PortSecurityEnabled = *spec.WantSecurity
 	}
+	p.SetDHCPOptions(spec.WantOptions)
 	p.FillPairs()
 	var err error
 	if spec.WantGroups != nil {
@@ -86,10 +86,12 @@ func savePort(ctx context.Context, tx *Tx, before, p topology.Port) (topology.Po
 	_, err := tx.Exec(ctx, `
 		UPDATE ports
 		SET name = ?, description = ?, admin_state_up = ?, mac_address = ?, device_id = ?, device_owner = ?,
-			port_security_enabled = ?, address_pairs = ?, vnic_type = ?
+			port_security_enabled = ?, address_pairs = ?, vnic_type = ?, dhcp_options = ?, numa_policy = ?,
+			status = ?, host = ?, vif_type = ?, vif_details = ?, profile = ?, want_host = ?, want_profile = ?
 		WHERE id = ?`,
 		p.Name, p.Description, p.AdminStateUp, p.MACAddress, p.DeviceID, p.DeviceOwner,
-		p.PortSecurityEnabled, asJSON(p.AllowedAddressPairs), p.VNICType, p.ID)
+		p.PortSecurityEnabled, asJSON(p.AllowedAddressPairs), p.VNICType, asJSON(p.DHCPOptions), p.NUMAPolicy,
+		p.Status, p.Host, p.VIFType, asJSON(p.VIFDetails), asJSON(p.Profile), p.WantHost, wantedProfile(&p), p.ID)
 	if err != nil {
 		return p, err
 	}
@@ -118,10 +120,11 @@ func changeMAC(ctx context.Context, tx *Tx, before, p *topology.Port) error {
 	if p.MACAddress == before.MACAddress {
 		return nil
 	}
-	if strings.HasPrefix(before.DeviceOwner, topology.OwnerCompute) && before.DeviceID != "" {
+	leaving := before.DeviceID != "" && p.DeviceID == ""
+	if !leaving && (before.Bound() || before.Served()) {
 		return fault.New(fault.Conflict, "PortBound",
 			"Unable to complete operation on port %s, port is already bound, port type: %s, old_mac %s, new_mac %s.",
-			p.ID, "ovs", before.MACAddress, p.MACAddress)
+			p.ID, before.VIFType, before.MACAddress, p.MACAddress)
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM macs WHERE port_id = ?`, p.ID); err != nil {
 		return err
@@ -213,4 +216,15 @@ func sortAddresses(have []topology.FixedIP, want []topology.WantIP, stays func(t
 		}
 	}
 	return keep, gone, add
+}
+
+// unbindTx records that no pod has the port any more. A host that an admin wants
+// stays asked for.
+func unbindTx(ctx context.Context, tx *Tx, id string) error {
+	b := topology.Unbound()
+	_, err := tx.Exec(ctx, `
+		UPDATE ports
+		SET status = ?, host = coalesce(want_host, ''), vif_type = ?, vif_details = ?, profile = coalesce(want_profile, ?)
+		WHERE id = ?`, b.Status, b.VIFType, asJSON(b.VIFDetails), asJSON(b.Profile), id)
+	return err
 }

@@ -168,7 +168,7 @@ CREATE TABLE networks (
     created_at            BIGINT NOT NULL,
     updated_at            BIGINT NOT NULL,
     revision              BIGINT NOT NULL
-, is_default BIGINT NOT NULL DEFAULT 0);
+, is_default BIGINT NOT NULL DEFAULT 0, segments TEXT NOT NULL DEFAULT '[]');
 
 CREATE INDEX networks_by_project ON networks (project_id, id);
 
@@ -194,7 +194,7 @@ CREATE TABLE pods (
     cordoned   BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
-);
+, drift TEXT NOT NULL DEFAULT 'report');
 
 CREATE TABLE port_groups (
     port_id  TEXT NOT NULL REFERENCES ports (id) ON DELETE CASCADE,
@@ -223,9 +223,11 @@ CREATE TABLE ports (
     created_at            BIGINT NOT NULL,
     updated_at            BIGINT NOT NULL,
     revision              BIGINT NOT NULL
-);
+, dhcp_options TEXT NOT NULL DEFAULT '[]', numa_policy TEXT NOT NULL DEFAULT '', device_profile TEXT NOT NULL DEFAULT '', status TEXT NOT NULL DEFAULT 'DOWN', host TEXT NOT NULL DEFAULT '', vif_type TEXT NOT NULL DEFAULT 'unbound', vif_details TEXT NOT NULL DEFAULT '{}', profile TEXT NOT NULL DEFAULT '{}', want_host TEXT, want_profile TEXT);
 
 CREATE INDEX ports_by_device ON ports (device_id, id);
+
+CREATE INDEX ports_by_host ON ports (host, id) WHERE host <> '';
 
 CREATE INDEX ports_by_landlord ON ports (landlord, id) WHERE landlord IS NOT NULL;
 

@@ -29,6 +29,58 @@ func (s *Store) Fabric() topology.Fabric {
 	return s.fabric
 }
 
+// takeSegments gives the network its segment, or each of its segments.
+func takeSegments(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.Network) error {
+	if len(n.Segments) == 0 {
+		return takeSegment(ctx, tx, f, n)
+	}
+	for i, s := range n.Segments {
+		one := topology.Network{ID: n.ID, Type: s.Type, PhysicalNetwork: s.PhysicalNetwork, SegmentationID: s.SegmentationID}
+		if err := takeSegment(ctx, tx, f, &one); err != nil {
+			return err
+		}
+		n.Segments[i] = topology.NetworkSegment{Type: one.Type, PhysicalNetwork: one.PhysicalNetwork, SegmentationID: one.SegmentationID}
+	}
+	first := n.Segments[0]
+	n.Type, n.PhysicalNetwork, n.SegmentationID = first.Type, first.PhysicalNetwork, first.SegmentationID
+	return nil
+}
+
+// segmentsOf is never nil.
+func segmentsOf(n *topology.Network) []topology.NetworkSegment {
+	return append([]topology.NetworkSegment{}, n.Segments...)
+}
+
+// moveSegment takes the VLAN that the network is to have from now on.
+func moveSegment(ctx context.Context, tx *Tx, f topology.Fabric, before topology.Network, n *topology.Network) error {
+	if err := f.CheckMove(&before, n); err != nil {
+		return err
+	}
+	to, _ := n.Segment()
+	held, err := list(ctx, tx, scanString, `
+		SELECT network_id FROM segments
+		WHERE physical_network = ? AND segmentation_id = ?`, to.Physical, to.ID)
+	if err != nil || len(held) == 1 && held[0] == n.ID { // left not long ago
+		return err
+	}
+	return takeSegment(ctx, tx, f, n)
+}
+
+// releaseOldSegments gives back what the network has left, once no pod is behind.
+func releaseOldSegments(ctx context.Context, tx *Tx, networkID string) error {
+	_, err := tx.Exec(ctx, `
+		DELETE FROM segments
+		WHERE network_id = ?
+			AND EXISTS (
+				SELECT 1 FROM networks n
+				WHERE n.id = segments.network_id AND n.segments = '[]'
+					AND (n.physical_network <> segments.physical_network OR n.segmentation_id <> segments.segmentation_id))
+			AND NOT EXISTS (
+				SELECT 1 FROM mappings m
+				WHERE m.kind = 'network' AND m.id = segments.network_id AND m.generation <> m.observed)`, networkID)
+	return err
+}
+
 // takeSegment gives the network its segment: the one it names, or a free one.
 // A segment that one network has no other can get; the table's key sees to it.
 func takeSegment(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.Network) error {

@@ -119,12 +119,52 @@ func (f Fabric) Complete(n *Network) error {
 	if err := f.CheckMTU(n.MTU); err != nil {
 		return err
 	}
+	if len(n.Segments) > 0 {
+		return f.checkSegments(n)
+	}
 	if n.Type == "" {
 		if n.PhysicalNetwork != "" || n.SegmentationID != 0 {
 			return invalidInput("network_type required")
 		}
 		n.Type = f.defaultType()
 		return nil
+	}
+	return f.checkProvider(n)
+}
+
+// checkSegments is checkProvider for each of several segments. A single one is the
+// network's own.
+func (f Fabric) checkSegments(n *Network) error {
+	if n.Type != "" || n.PhysicalNetwork != "" || n.SegmentationID != 0 {
+		return fault.New(fault.Invalid, "SegmentsSetInConjunctionWithProviders", "Segments and provider values cannot both be set.")
+	}
+	seen := map[NetworkSegment]bool{}
+	for _, s := range n.Segments {
+		if s.Type == "" {
+			return invalidInput("network_type required")
+		}
+		one := Network{Type: s.Type, PhysicalNetwork: s.PhysicalNetwork, SegmentationID: s.SegmentationID}
+		if err := f.checkProvider(&one); err != nil {
+			return err
+		}
+		if partial := s.Type == TypeVLAN && s.SegmentationID == 0; seen[s] && !partial {
+			return fault.New(fault.Invalid, "SegmentsContainDuplicateEntry", "Duplicate segment entry in request.")
+		}
+		seen[s] = true
+	}
+	if s := n.Segments[0]; len(n.Segments) == 1 {
+		n.Type, n.PhysicalNetwork, n.SegmentationID, n.Segments = s.Type, s.PhysicalNetwork, s.SegmentationID, nil
+	}
+	return nil
+}
+
+// CheckMove refuses to move a network anywhere but to another VLAN.
+func (f Fabric) CheckMove(before, n *Network) error {
+	switch {
+	case len(before.Segments) > 1:
+		return invalidInput("Provider network attributes can be updated only in provider networks with a single segment.")
+	case before.Type != TypeVLAN:
+		return invalidInput("Only VLAN type networks can be updated.")
 	}
 	return f.checkProvider(n)
 }

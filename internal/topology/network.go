@@ -20,25 +20,36 @@ const (
 
 // Network is a central network. The JSON names are Neutron's.
 type Network struct {
-	ID                  string    `json:"id"`
-	ProjectID           string    `json:"project_id"`
-	Name                string    `json:"name"`
-	Description         string    `json:"description"`
-	AdminStateUp        bool      `json:"admin_state_up"`
-	Shared              bool      `json:"shared"`
-	External            bool      `json:"router:external"`
-	IsDefault           bool      `json:"is_default"` // of the external ones
-	MTU                 int       `json:"mtu"`
-	PortSecurityEnabled bool      `json:"port_security_enabled"`
-	Type                string    `json:"provider:network_type"`
-	PhysicalNetwork     string    `json:"provider:physical_network"`
-	SegmentationID      int       `json:"provider:segmentation_id"`
-	ZoneHints           []string  `json:"availability_zone_hints"`
-	Subnets             []string  `json:"subnets"` // IDs
-	QoSPolicyID         string    `json:"qos_policy_id"`
-	CreatedAt           time.Time `json:"created_at"`
-	UpdatedAt           time.Time `json:"updated_at"`
-	Revision            int64     `json:"revision_number"`
+	ID                  string   `json:"id"`
+	ProjectID           string   `json:"project_id"`
+	Name                string   `json:"name"`
+	Description         string   `json:"description"`
+	AdminStateUp        bool     `json:"admin_state_up"`
+	Shared              bool     `json:"shared"`
+	External            bool     `json:"router:external"`
+	IsDefault           bool     `json:"is_default"` // of the external ones
+	MTU                 int      `json:"mtu"`
+	PortSecurityEnabled bool     `json:"port_security_enabled"`
+	Type                string   `json:"provider:network_type"`
+	PhysicalNetwork     string   `json:"provider:physical_network"`
+	SegmentationID      int      `json:"provider:segmentation_id"`
+	ZoneHints           []string `json:"availability_zone_hints"`
+	// Segments is set where there is more than one; the fields above then hold the
+	// first.
+	Segments    []NetworkSegment `json:"segments,omitempty"`
+	Subnets     []string         `json:"subnets"` // IDs
+	QoSPolicyID string           `json:"qos_policy_id"`
+	CreatedAt   time.Time        `json:"created_at"`
+	UpdatedAt   time.Time        `json:"updated_at"`
+	Revision    int64            `json:"revision_number"`
+}
+
+// NetworkSegment is one of several segments that are one network: a host is on the
+// one that reaches it.
+type NetworkSegment struct {
+	Type            string `json:"provider:network_type"`
+	PhysicalNetwork string `json:"provider:physical_network"`
+	SegmentationID  int    `json:"provider:segmentation_id"`
 }
 
 // Segment is what the network occupies; false for a local network and for one

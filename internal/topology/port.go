@@ -34,12 +34,19 @@ type Port struct {
 	PortSecurityEnabled bool          `json:"port_security_enabled"`
 	AllowedAddressPairs []AddressPair `json:"allowed_address_pairs"`
 	VNICType            string        `json:"binding:vnic_type"`
-	Status              string        `json:"status"` // ACTIVE when a pod has it, else DOWN
-	QoSPolicyID         string        `json:"qos_policy_id"`
-	QoSNetworkPolicyID  string        `json:"qos_network_policy_id"` // its network's
-	CreatedAt           time.Time     `json:"created_at"`
-	UpdatedAt           time.Time     `json:"updated_at"`
-	Revision            int64         `json:"revision_number"`
+	DHCPOptions         []DHCPOption  `json:"extra_dhcp_opts"`
+	NUMAPolicy          string        `json:"numa_affinity_policy"`
+	DeviceProfile       string        `json:"device_profile"`
+	Binding
+	QoSPolicyID        string    `json:"qos_policy_id"`
+	QoSNetworkPolicyID string    `json:"qos_network_policy_id"` // its network's
+	CreatedAt          time.Time `json:"created_at"`
+	UpdatedAt          time.Time `json:"updated_at"`
+	Revision           int64     `json:"revision_number"`
+
+	// WantHost and WantProfile are what an admin asked for; nil leaves it to the pod.
+	WantHost    *string        `json:"-"`
+	WantProfile map[string]any `json:"-"`
 
 	// Auto marks a port made for one server and deleted with it.
 	Auto bool `json:"-"`
@@ -72,6 +79,8 @@ type PortSpec struct {
 	// has it.
 	WantSecurity *bool
 	Tags         []string
+	// WantOptions changes DHCPOptions.
+	WantOptions []WantDHCPOption
 }
 
 // WantIP asks for an address: by subnet, by address, or by both.

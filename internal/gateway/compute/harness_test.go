@@ -85,7 +85,7 @@ func newRegion(t testing.TB, o setup) *region {
 		Services: []gateway.Service{
 			compute.Service(compute.Deps{Store: s, Fleet: f, Dispatch: asked, Reconciler: r, Region: inside, Log: log}),
 			compute.Unversioned(compute.Deps{Store: s, Fleet: f, Dispatch: asked, Reconciler: r, Region: inside, Log: log}),
-			network.Service(network.Deps{Store: s, Zones: f}), volume.Service(volume.Deps{Fleet: f, Dispatch: asked}), image.Service(image.Deps{Dispatch: asked}),
+			network.Service(network.Deps{Store: s, Zones: f, Pods: r}), volume.Service(volume.Deps{Fleet: f, Dispatch: asked}), image.Service(image.Deps{Dispatch: asked}),
 		},
 		Verifier: identity.NewVerifier(identity.Options{AuthURL: o.authURL, Service: own}), AuthURL: o.authURL, Log: log,
 	})

@@ -24,9 +24,10 @@ var networkAttributes = tagged(
 	qosAttribute,
 	attribute{name: "availability_zone_hints", read: readTexts, post: true},
 	attribute{name: "availability_zones"},
-	attribute{name: "provider:network_type", read: readText(32), post: true, put: true, guard: true, filter: asIs},
-	attribute{name: "provider:physical_network", read: readText(128), post: true, put: true, guard: true, filter: asIs},
-	attribute{name: "provider:segmentation_id", read: readNumber, post: true, put: true, guard: true, filter: filterNumber},
+	attribute{name: providerType, read: readText(32), post: true, put: true, guard: true, filter: asIs},
+	attribute{name: providerPhysical, read: readText(64), post: true, put: true, guard: true, filter: asIs},
+	attribute{name: providerSegment, read: readNumber, post: true, put: true, guard: true, filter: filterNumber},
+	attribute{name: "segments", read: readSegments, post: true, put: true, guard: true},
 )
 
 func (a *api) networks() *resource[topology.Network] {
@@ -49,10 +50,11 @@ func (a *api) createNetworks(ctx context.Context, by identity.Caller, all []valu
 		set(v, "project_id", &n.ProjectID)
 		setNetwork(n, v)
 		set(v, "availability_zone_hints", &n.ZoneHints)
-		set(v, "provider:network_type", &n.Type)
-		set(v, "provider:physical_network", &n.PhysicalNetwork)
-		set(v, "provider:segmentation_id", &n.SegmentationID)
-		if id, sent := v["provider:segmentation_id"]; sent && id == 0 {
+		set(v, providerType, &n.Type)
+		set(v, providerPhysical, &n.PhysicalNetwork)
+		set(v, providerSegment, &n.SegmentationID)
+		set(v, "segments", &n.Segments)
+		if id, sent := v[providerSegment]; sent && id == 0 {
 			return nil, invalidInput("segmentation_id out of range (%d through %d)", topology.MinVLAN, topology.MaxVLAN)
 		}
 		if err := a.checkHints(ctx, n.ZoneHints); err != nil {
@@ -102,23 +104,12 @@ func (a *api) updateNetwork(ctx context.Context, by identity.Caller, old *topolo
 		if err := check(match, n.Revision); err != nil {
 			return err
 		}
-		if err := sameSegment(n, v); err != nil {
+		if err := movedSegment(n, v); err != nil {
 			return err
 		}
 		setNetwork(n, v)
 		return nil
 	})
-}
-
-// sameSegment refuses to move a network to another segment: servers are on it.
-func sameSegment(n *topology.Network, v values) error {
-	was := values{"provider:network_type": n.Type, "provider:physical_network": n.PhysicalNetwork, "provider:segmentation_id": n.SegmentationID}
-	for name, value := range was {
-		if sent, given := v[name]; given && sent != value {
-			return invalidInput("Plugin does not support updating provider attributes")
-		}
-	}
-	return nil
 }
 
 func (a *api) deleteNetwork(ctx context.Context, _ identity.Caller, old *topology.Network, match revision) error {
@@ -148,10 +139,7 @@ func (a *api) viewNetworks(ctx context.Context, _ identity.Caller, all []topolog
 		m["port_security_enabled"], m["availability_zone_hints"] = n.PortSecurityEnabled, n.ZoneHints
 		m["qos_policy_id"] = orNull(n.QoSPolicyID)
 		m["availability_zones"] = a.zonesOf(pods[n.ID])
-		m["provider:network_type"], m["provider:physical_network"], m["provider:segmentation_id"] = n.Type, orNull(n.PhysicalNetwork), nil
-		if n.SegmentationID != 0 {
-			m["provider:segmentation_id"] = n.SegmentationID
-		}
+		viewSegment(m, &n)
 		shown[i] = m
 	}
 	return shown, nil

@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"strings"
@@ -34,6 +35,10 @@ var portAttributes = tagged(
 	attribute{name: "binding:profile", read: readProfile, post: true, put: true, guard: true},
 	attribute{name: "binding:vif_type"},
 	attribute{name: "binding:vif_details"},
+	attribute{name: "extra_dhcp_opts", read: readDHCPOptions, post: true, put: true},
+	attribute{name: "numa_affinity_policy", read: readNUMAPolicy, post: true, put: true},
+	attribute{name: "device_profile", read: readTextOrNull, post: true},
+	attribute{name: "resource_request"},
 )
 
 func init() {
@@ -138,7 +143,6 @@ func readPair(v any) (p topology.AddressPair, err error) {
 	return p, nil
 }
 
-// readProfile: which host a port is on is the pods' business.
 func readProfile(name string, v any) (any, error) {
 	if v == nil {
 		return map[string]any{}, nil
@@ -147,25 +151,50 @@ func readProfile(name string, v any) (any, error) {
 	if !ok {
 		return nil, unfit(name, "'%s' is not a dictionary", python(v))
 	}
-	return m, nil
+	if text, _ := json.Marshal(m); len(text) > profileLimit {
+		return nil, invalidInput("binding:profile value too large")
+	}
+	return plain(m), nil
+}
+
+// profileLimit is Neutron's.
+const profileLimit = 4095
+
+// readNUMAPolicy reads a policy; null is none.
+func readNUMAPolicy(name string, v any) (any, error) {
+	if v == nil {
+		return "", nil
+	}
+	return readOneOf(nil, "required", "preferred", "legacy")(name, v)
 }
 
 func (a *api) ports() *resource[topology.Port] {
 	return &resource[topology.Port]{
 		tags: store.TaggedPorts, store: a.Store,
 		one: "port", many: "ports", attributes: portAttributes, missing: topology.NoPort,
-		list: a.Store.ListPorts,
+		list: a.listPorts,
 		find: a.Store.FindPort,
 		facts: func(p *topology.Port) map[string]any {
 			return map[string]any{"project_id": p.ProjectID, "network_id": p.NetworkID, "device_owner": p.DeviceOwner}
 		},
 		belongs: a.parentsOf,
-		view:    viewPorts, create: a.createPorts, update: a.updatePort, remove: a.deletePort,
+		view:    a.viewPorts, create: a.createPorts, update: a.updatePort, remove: a.deletePort,
 	}
 }
 
+// listPorts lists ports. Where they are selected by what the pods say of them, that
+// must be known before.
+func (a *api) listPorts(ctx context.Context, q store.Query) ([]topology.Port, error) {
+	if a.Pods != nil && len(q.Filters["status"])+len(q.Filters["binding:host_id"]) > 0 {
+		if err := a.Pods.FreshenMoving(ctx, q.ProjectID); err != nil {
+			return nil, err
+		}
+	}
+	return a.Store.ListPorts(ctx, q)
+}
+
 func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values) ([]topology.Port, error) {
-	specs := make([]topology.PortSpec, len(all))
+	specs, places := make([]topology.PortSpec, len(all)), make([]placement, len(all))
 	for i, v := range all {
 		spec := &specs[i]
 		set(v, "project_id", &spec.ProjectID)
@@ -179,10 +208,11 @@ func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values)
 		if err != nil {
 			return nil, err
 		}
-		if err := unbound(v); err != nil {
+		if places[i], err = a.place(ctx, v, true); err != nil {
 			return nil, err
 		}
 		setPort(spec, v)
+		places[i].bind(&spec.Port, v)
 		if err := a.checkDevice(ctx, by, spec.DeviceID); err != nil {
 			return nil, err
 		}
@@ -196,17 +226,11 @@ func (a *api) createPorts(ctx context.Context, by identity.Caller, all []values)
 			return nil, err
 		}
 	}
-	return a.Store.CreatePorts(ctx, specs)
-}
-
-// unbound refuses to say where in a pod a port shall be.
-func unbound(v values) error {
-	host, _ := v["binding:host_id"].(string)
-	profile, _ := v["binding:profile"].(map[string]any)
-	if host != "" || len(profile) > 0 {
-		return fault.New(fault.Refused, "", "Ports cannot be bound to a host here: the pod of the port's server binds its own port.")
+	made, err := a.Store.CreatePorts(ctx, specs)
+	for i := range made {
+		a.bringTo(ctx, places[i], &made[i])
 	}
-	return nil
+	return made, err
 }
 
 // setPort takes over what may also be changed later.
@@ -223,6 +247,9 @@ func setPort(spec *topology.PortSpec, v values) {
 	set(v, "fixed_ips", &spec.WantIPs)
 	set(v, "security_groups", &spec.WantGroups)
 	set(v, "qos_policy_id", &spec.QoSPolicyID)
+	set(v, "extra_dhcp_opts", &spec.WantOptions)
+	set(v, "numa_affinity_policy", &spec.NUMAPolicy)
+	set(v, "device_profile", &spec.DeviceProfile)
 	if security, sent := v["port_security_enabled"].(bool); sent {
 		spec.WantSecurity = &security
 	}
@@ -283,7 +310,11 @@ func (a *api) checkGroups(ctx context.Context, by identity.Caller, spec *topolog
 }
 
 func (a *api) updatePort(ctx context.Context, by identity.Caller, old *topology.Port, v values, match revision) (topology.Port, error) {
-	if err := unbound(v); err != nil {
+	place, err := a.place(ctx, v, false)
+	if err == nil {
+		err = a.movable(ctx, place, old, v)
+	}
+	if err != nil {
 		return topology.Port{}, err
 	}
 	spec := topology.PortSpec{Port: *old}
@@ -300,13 +331,32 @@ func (a *api) updatePort(ctx context.Context, by identity.Caller, old *topology.
 	if err := a.checkQoS(ctx, by, v, old.QoSPolicyID); err != nil {
 		return topology.Port{}, err
 	}
-	return a.Store.UpdatePort(ctx, old.ID, func(spec *topology.PortSpec) error {
+	made, err := a.Store.UpdatePort(ctx, old.ID, func(spec *topology.PortSpec) error {
 		if err := check(match, spec.Revision); err != nil {
 			return err
 		}
+		if _, sent := v["numa_affinity_policy"]; sent && spec.Bound() {
+			return fault.New(fault.Conflict, "PortBoundNUMAAffinityPolicy", "Unable to complete operation on port %s, port is already bound to host %s "+
+				"and NUMA affinity policy cannot be changed.", spec.ID, spec.Host)
+		}
+		releaseCard(&spec.Port, v)
 		setPort(spec, v)
+		place.bind(&spec.Port, v)
 		return nil
 	})
+	if err == nil {
+		a.bringTo(ctx, place, &made)
+	}
+	return made, err
+}
+
+// releaseCard gives a port a MAC address of its own again when it no longer has a
+// whole network card: the card's goes to the next port.
+func releaseCard(p *topology.Port, v values) {
+	device, sent := v["device_id"]
+	if sent && device == "" && v["device_owner"] == "" && p.DeviceID != "" && p.VNICType == topology.VNICDirectPhysical {
+		p.MACAddress = ""
+	}
 }
 
 // serving says that ports with this owner go with what they serve, never by
@@ -331,7 +381,12 @@ func (a *api) deletePort(ctx context.Context, _ identity.Caller, old *topology.P
 	})
 }
 
-func viewPorts(_ context.Context, _ identity.Caller, all []topology.Port) ([]map[string]any, error) {
+func (a *api) viewPorts(ctx context.Context, _ identity.Caller, all []topology.Port) ([]map[string]any, error) {
+	if a.Pods != nil {
+		if err := a.Pods.Freshen(ctx, all); err != nil {
+			return nil, err
+		}
+	}
 	shown := make([]map[string]any, len(all))
 	for i, p := range all {
 		m := owned(p.ID, p.ProjectID, p.Description, p.CreatedAt, p.UpdatedAt, p.Revision)
@@ -341,8 +396,15 @@ func viewPorts(_ context.Context, _ identity.Caller, all []topology.Port) ([]map
 		m["port_security_enabled"], m["security_groups"] = p.PortSecurityEnabled, p.SecurityGroups
 		m["allowed_address_pairs"], m["binding:vnic_type"] = p.AllowedAddressPairs, p.VNICType
 		m["qos_policy_id"], m["qos_network_policy_id"] = orNull(p.QoSPolicyID), orNull(p.QoSNetworkPolicyID)
-		m["binding:host_id"], m["binding:vif_type"] = "", "unbound"
-		m["binding:profile"], m["binding:vif_details"] = map[string]any{}, map[string]any{}
+		m["binding:host_id"], m["binding:vif_type"] = p.Host, p.VIFType
+		m["binding:profile"], m["binding:vif_details"] = p.Profile, p.VIFDetails
+		m["extra_dhcp_opts"], m["resource_request"] = p.DHCPOptions, nil
+		if p.NUMAPolicy != "" {
+			m["numa_affinity_policy"] = p.NUMAPolicy
+		}
+		if p.DeviceProfile != "" {
+			m["device_profile"] = p.DeviceProfile
+		}
 		shown[i] = m
 	}
 	return shown, nil

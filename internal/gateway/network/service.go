@@ -7,6 +7,7 @@ package network
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -32,6 +33,9 @@ type Deps struct {
 	// Settle looks whether a server that is being deleted is gone from its pod,
 	// and if so frees its ports. Clients delete a network right after the server.
 	Settle func(ctx context.Context, serverID, pod string) error
+	// Pods may be nil: then no port is in one.
+	Pods Pods
+	Log  *slog.Logger // default: none
 }
 
 // api is the service at work.
@@ -41,6 +45,9 @@ type api struct{ Deps }
 func Service(d Deps) gateway.Service {
 	if d.Policy == nil {
 		d.Policy = policy.Fixed(policy.Neutron())
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &api{d}
 	routes := []gateway.Route{
@@ -53,6 +60,7 @@ func Service(d Deps) gateway.Service {
 	routes = append(routes, a.networks().routes()...)
 	routes = append(routes, a.subnets().routes()...)
 	routes = append(routes, a.ports().routes()...)
+	routes = append(routes, a.bindingRoutes()...)
 	routes = append(routes, a.securityGroups().routes()...)
 	routes = append(routes, a.rules().routes()...)
 	routes = append(routes, a.routers().routes()...)

@@ -58,6 +58,8 @@ type region struct {
 	store   *store.Store
 	handler http.Handler
 
+	pods *pods
+
 	mu      sync.Mutex
 	settled []string
 	settle  func(ctx context.Context, id, pod string) error
@@ -65,7 +67,7 @@ type region struct {
 
 func newRegion(t *testing.T) *region {
 	t.Helper()
-	r := &region{t: t, store: storetest.New(t)}
+	r := &region{t: t, store: storetest.New(t), pods: &pods{now: map[string]topology.Binding{}}}
 	err := r.store.SetFabric(topology.Fabric{Physical: []topology.PhysicalNetwork{
 		{Name: "bridge", Flat: true, VLANs: []topology.VLANRange{{Min: 101, Max: 120}}}}})
 	if err != nil {
@@ -77,7 +79,7 @@ func newRegion(t *testing.T) *region {
 		}
 	}
 	r.handler = gateway.New(gateway.Options{Verifier: verifier{}, PublicURL: "http://x", Services: []gateway.Service{
-		Service(Deps{Store: r.store, Zones: zones{}, Settle: r.settleServer})}})
+		Service(Deps{Store: r.store, Zones: zones{}, Settle: r.settleServer, Pods: r.pods})}})
 	return r
 }
 
@@ -130,6 +132,13 @@ type refusal struct {
 	user, method, path, body string
 	status                   int
 	kind, message            string
+}
+
+func (r *region) refusedAll(all []refusal) {
+	r.t.Helper()
+	for _, c := range all {
+		r.refused(c)
+	}
 }
 
 func (r *region) refused(c refusal) {
@@ -199,7 +208,7 @@ func TestShapes(t *testing.T) {
 		"id": port["id"], "name": "", "description": "", "project_id": "project-alice", "tenant_id": "project-alice",
 		"network_id": network, "admin_state_up": true, "status": "DOWN", "mac_address": "fa:16:3e:00:00:01",
 		"fixed_ips": []any{map[string]any{"subnet_id": subnet, "ip_address": "10.0.0.5"}}, "device_id": "", "device_owner": "",
-		"security_groups": groups, "port_security_enabled": true, "allowed_address_pairs": []any{}, "binding:vnic_type": "normal",
+		"security_groups": groups, "port_security_enabled": true, "allowed_address_pairs": []any{}, "extra_dhcp_opts": []any{}, "binding:vnic_type": "normal",
 		"qos_policy_id": nil, "qos_network_policy_id": nil,
 		"created_at": now, "updated_at": now, "revision_number": 1.0, "tags": []any{},
 	}

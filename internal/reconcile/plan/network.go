@@ -12,6 +12,7 @@ type Network struct {
 	MTU          int    `json:"mtu"`
 	PortSecurity bool   `json:"port_security_enabled"`
 	QoSPolicyID  string `json:"qos_policy_id"`
+	Segment      *int   `json:"provider:segmentation_id"`
 }
 
 // PodID is its ID in the pod.
@@ -32,6 +33,13 @@ func NewNetwork(n topology.Network) map[string]any {
 	if n.QoSPolicyID != "" {
 		body["qos_policy_id"] = n.QoSPolicyID
 	}
+	if len(n.Segments) > 1 {
+		body["segments"] = segments(n)
+		if n.MTU > 0 {
+			body["mtu"] = n.MTU
+		}
+		return body
+	}
 	switch n.Type {
 	case topology.TypeVLAN:
 		body["provider:segmentation_id"] = n.SegmentationID
@@ -46,6 +54,21 @@ func NewNetwork(n topology.Network) map[string]any {
 	return body
 }
 
+func segments(n topology.Network) []map[string]any {
+	out := make([]map[string]any, 0, len(n.Segments))
+	for _, s := range n.Segments {
+		one := map[string]any{"provider:network_type": s.Type}
+		if s.PhysicalNetwork != "" {
+			one["provider:physical_network"] = s.PhysicalNetwork
+		}
+		if s.SegmentationID != 0 {
+			one["provider:segmentation_id"] = s.SegmentationID
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
 // UpdateNetwork is what to change in the pod's network.
 func UpdateNetwork(want topology.Network, found Network) Changes {
 	c := Changes{}
@@ -55,6 +78,9 @@ func UpdateNetwork(want topology.Network, found Network) Changes {
 	set(c, "shared", found.Shared, want.Shared)
 	set(c, "port_security_enabled", found.PortSecurity, want.PortSecurityEnabled)
 	setQoS(c, found.QoSPolicyID, want.QoSPolicyID)
+	if want.Type == topology.TypeVLAN && len(want.Segments) == 0 && found.Segment != nil {
+		set(c, "provider:segmentation_id", *found.Segment, want.SegmentationID)
+	}
 	if want.Type != topology.TypeLocal && want.MTU > 0 {
 		set(c, "mtu", found.MTU, want.MTU)
 	}

@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/tricircle/tricircle/internal/topology"
 )
@@ -21,6 +23,20 @@ type Port struct {
 	PortSecurity bool      `json:"port_security_enabled"`
 	Pairs        []Pair    `json:"allowed_address_pairs"`
 	QoSPolicyID  string    `json:"qos_policy_id"`
+	Options      []Option  `json:"extra_dhcp_opts"`
+
+	VNICType   string         `json:"binding:vnic_type"`
+	Host       string         `json:"binding:host_id"`
+	Profile    map[string]any `json:"binding:profile"`
+	VIFType    string         `json:"binding:vif_type"`
+	NUMAPolicy *string        `json:"numa_affinity_policy"`
+}
+
+// Option is a DHCP option of a pod's port; without a value it is taken away.
+type Option struct {
+	Name    string  `json:"opt_name"`
+	Value   *string `json:"opt_value"`
+	Version int     `json:"ip_version"`
 }
 
 // PodID is its ID in the pod.
@@ -40,6 +56,7 @@ type Pair struct {
 
 // Refs are a pod's IDs for the things that a port refers to by ours.
 type Refs struct {
+	Pod     string // its name
 	Network string
 	Subnets map[string]string
 	Groups  map[string]string
@@ -73,14 +90,91 @@ func NewPort(p topology.Port, refs Refs) map[string]any {
 	if refs.QoSPolicy != "" {
 		body["qos_policy_id"] = refs.QoSPolicy
 	}
-	if p.VNICType != "" && p.VNICType != "normal" {
+	if p.VNICType != "" && p.VNICType != topology.VNICNormal {
 		body["binding:vnic_type"] = p.VNICType
+	}
+	if len(p.DHCPOptions) > 0 {
+		body["extra_dhcp_opts"] = options(p)
+	}
+	if p.NUMAPolicy != "" {
+		body["numa_affinity_policy"] = p.NUMAPolicy
+	}
+	if p.DeviceProfile != "" {
+		body["device_profile"] = p.DeviceProfile
+	}
+	if len(p.WantProfile) > 0 {
+		body["binding:profile"] = p.WantProfile
+	}
+	if p.WantHost != nil && *p.WantHost != "" && !p.Served() {
+		// Something else than a server: no Nova will say what it is.
+		body["binding:host_id"] = hostIn(refs.Pod, *p.WantHost)
+		body["device_owner"], body["device_id"] = p.DeviceOwner, p.DeviceID
 	}
 	return body
 }
 
-// UpdatePort is what to change in the pod's port. MAC and device stay: the one
-// never changes while the port is in a pod, the other is the pod's business.
+// hostIn is the pod's own name of a host.
+func hostIn(pod, host string) string { return strings.TrimSuffix(host, "@"+pod) }
+
+func options(p topology.Port) []Option {
+	out := make([]Option, 0, len(p.DHCPOptions))
+	for _, o := range p.DHCPOptions {
+		out = append(out, Option{o.Name, &o.Value, o.IPVersion})
+	}
+	return out
+}
+
+// changedOptions sets what differs and takes away what is not wanted: Neutron
+// keeps the options that an update does not name.
+func changedOptions(want topology.Port, found Port) []Option {
+	type key struct {
+		name    string
+		version int
+	}
+	has := map[key]string{}
+	for _, o := range found.Options {
+		has[key{o.Name, o.Version}] = deref(o.Value)
+	}
+	var out []Option
+	for _, o := range options(want) {
+		k := key{o.Name, o.Version}
+		if v, ok := has[k]; !ok || v != *o.Value {
+			out = append(out, o)
+		}
+		delete(has, k)
+	}
+	for _, o := range found.Options {
+		if _, extra := has[key{o.Name, o.Version}]; extra {
+			out = append(out, Option{Name: o.Name, Version: o.Version})
+		}
+	}
+	return out
+}
+
+// bind adds where an admin wants the port. A server's port is its pod's to bind.
+func bind(c Changes, want topology.Port, found Port, refs Refs) {
+	if want.Served() {
+		return
+	}
+	if want.WantHost != nil {
+		set(c, "binding:host_id", found.Host, hostIn(refs.Pod, *want.WantHost))
+	}
+	if want.WantProfile != nil && !reflect.DeepEqual(found.Profile, want.WantProfile) && len(found.Profile)+len(want.WantProfile) > 0 {
+		c["binding:profile"] = want.WantProfile
+	}
+	if want.VNICType != "" && found.VNICType != "" {
+		set(c, "binding:vnic_type", found.VNICType, want.VNICType)
+	}
+	if found.VIFType == topology.VIFUnbound || found.VIFType == topology.VIFBindingFailed {
+		set(c, "mac_address", found.MACAddress, want.MACAddress)
+		if found.NUMAPolicy != nil || want.NUMAPolicy != "" {
+			set(c, "numa_affinity_policy", deref(found.NUMAPolicy), want.NUMAPolicy)
+		}
+	}
+}
+
+// UpdatePort is what to change in the pod's port. The device stays: it is the pod's
+// business. So is the MAC address as long as a host serves the port.
 func UpdatePort(want topology.Port, found Port, refs Refs) Changes {
 	c := Changes{}
 	set(c, "description", found.Description, Mark("port", want.ID))
@@ -97,6 +191,10 @@ func UpdatePort(want topology.Port, found Port, refs Refs) Changes {
 	if g := groups(want, refs); !sameSet(found.Groups, g) {
 		c["security_groups"] = g
 	}
+	if o := changedOptions(want, found); o != nil {
+		c["extra_dhcp_opts"] = o
+	}
+	bind(c, want, found, refs)
 	// Neutron fills in the port's own MAC where a pair names none.
 	for i := range found.Pairs {
 		if found.Pairs[i].MAC == found.MACAddress {

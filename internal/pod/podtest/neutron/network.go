@@ -27,7 +27,7 @@ func (s *Server) networkKind() *resource {
 			"port_security_enabled":     {post: true, put: true, kind: "bool"},
 			"provider:network_type":     {post: true, admin: true, hidden: true, kind: "string"},
 			"provider:physical_network": {post: true, admin: true, hidden: true, kind: "string", null: true},
-			"provider:segmentation_id":  {post: true, admin: true, hidden: true, null: true},
+			"provider:segmentation_id":  {post: true, put: true, admin: true, hidden: true, null: true},
 			"segments":                  {post: true, admin: true, hidden: true},
 			"availability_zone_hints":   {post: true, kind: "list"},
 			"availability_zones":        {},
@@ -69,7 +69,7 @@ func (s *Server) makeNetwork(c rest.Caller, in rest.Doc) (rest.Doc, error) {
 	if err := s.within("network", rest.Str(in, "project_id")); err != nil {
 		return nil, err
 	}
-	segment, err := s.segment(in)
+	segment, err := s.segments(in)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +95,26 @@ func (s *Server) makeNetwork(c rest.Caller, in rest.Doc) (rest.Doc, error) {
 	}
 	s.EnsureDefaultGroup(rest.Str(in, "project_id"))
 	return d, nil
+}
+
+// segments is segment for a network that may have several.
+func (s *Server) segments(in rest.Doc) (rest.Doc, error) {
+	wanted := rest.Docs(in, "segments")
+	all := make([]rest.Doc, 0, len(wanted))
+	for _, one := range wanted {
+		segment, err := s.segment(one)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, segment)
+	}
+	switch len(all) {
+	case 0:
+		return s.segment(in)
+	case 1:
+		return all[0], nil
+	}
+	return rest.Doc{"segments": all}, nil
 }
 
 // segment settles the provider attributes of a new network, and refuses what
@@ -247,6 +267,15 @@ func (s *Server) changeNetwork(c rest.Caller, d, in rest.Doc) error {
 				return conflict("InvalidSharedSetting", "Unable to reconfigure sharing settings for network %s. Multiple tenants are using it.", d["name"])
 			}
 		}
+	}
+	if id, ok := rest.Number(in["provider:segmentation_id"]); ok && in["provider:segmentation_id"] != d["provider:segmentation_id"] {
+		if d["provider:network_type"] != "vlan" {
+			return invalid("Only VLAN type networks can be updated.")
+		}
+		if _, _, err := s.vlan(rest.Str(d, "provider:physical_network"), int(id), true); err != nil {
+			return err
+		}
+		d["provider:segmentation_id"] = int(id)
 	}
 	copyIn(d, in, "name", "admin_state_up", "shared", "router:external", "port_security_enabled", "description", "qos_policy_id", "dns_domain", "is_default")
 	if n, ok := rest.Number(in["mtu"]); ok {

@@ -88,7 +88,8 @@ func (s *Server) makePort(c rest.Caller, in rest.Doc) (rest.Doc, error) {
 		bindingVIF: vifUnbound, bindingDetail: rest.Doc{}, "resource_request": nil, "qos_policy_id": nil,
 		"qos_network_policy_id": network["qos_policy_id"],
 	}
-	copyIn(d, in, "name", "admin_state_up", "device_id", "device_owner", "description", "binding:vnic_type", "dns_name", "qos_policy_id")
+	copyIn(d, in, "name", "admin_state_up", "device_id", "device_owner", "description", "binding:vnic_type", "binding:profile", "numa_affinity_policy", "device_profile", "dns_name", "qos_policy_id")
+	d["extra_dhcp_opts"] = dhcpOptions(nil, rest.Docs(in, "extra_dhcp_opts"))
 	var err error
 	if d["mac_address"], err = s.mac(network, rest.Str(in, "mac_address"), ""); err != nil {
 		return nil, err
@@ -238,7 +239,8 @@ func (s *Server) changePort(c rest.Caller, d, in rest.Doc) error {
 	if err := s.namesPolicy(c, in); err != nil {
 		return err
 	}
-	copyIn(next, in, "qos_policy_id", "name", "admin_state_up", "device_id", "device_owner", "description", "binding:vnic_type", "port_security_enabled", "dns_name", "extra_dhcp_opts")
+	copyIn(next, in, "qos_policy_id", "name", "admin_state_up", "device_id", "device_owner", "description", "binding:vnic_type", "port_security_enabled", "numa_affinity_policy", "dns_name")
+	next["extra_dhcp_opts"] = dhcpOptions(rest.Docs(d, "extra_dhcp_opts"), rest.Docs(in, "extra_dhcp_opts"))
 	if p, ok := in["binding:profile"].(rest.Doc); ok {
 		next["binding:profile"] = p
 	}
@@ -283,6 +285,25 @@ func (s *Server) changePort(c rest.Caller, d, in rest.Doc) error {
 		s.bind(d, rest.Text(host))
 	}
 	return nil
+}
+
+// dhcpOptions changes those named; without a value one goes, and the others stay.
+func dhcpOptions(have, change []rest.Doc) []rest.Doc {
+	out := slices.Clone(have)
+	if out == nil {
+		out = []rest.Doc{}
+	}
+	for _, c := range change {
+		version, ok := rest.Number(c["ip_version"])
+		if !ok {
+			version = 4
+		}
+		out = slices.DeleteFunc(out, func(o rest.Doc) bool { return o["opt_name"] == c["opt_name"] && o["ip_version"] == int(version) })
+		if c["opt_value"] != nil {
+			out = append(out, rest.Doc{"opt_name": c["opt_name"], "opt_value": c["opt_value"], "ip_version": int(version)})
+		}
+	}
+	return out
 }
 
 // bind puts a port on a host, or takes it off with an empty one.
