@@ -63,24 +63,23 @@ next:
 }
 
 func (s *Server) showAgent(r *rest.Request) (*rest.Reply, error) {
-	for _, a := range s.agents {
-		if a["id"] == r.Param("id") && r.Caller.Admin() {
-			return rest.OK(rest.Doc{"agent": a})
-		}
+	a, err := s.agentOf(r)
+	if err != nil {
+		return nil, err
 	}
-	return nil, missing("Agent", r.Param("id"))
+	return rest.OK(rest.Doc{"agent": a})
 }
 
-// listNetworkAgents lists the DHCP agents of a network: all, once it has a
-// subnet.
+// listNetworkAgents lists the DHCP agents of a network; of one that is not there,
+// none.
 func (s *Server) listNetworkAgents(r *rest.Request) (*rest.Reply, error) {
-	if s.networks.Find(r.Param("id")) == nil || !r.Caller.Admin() {
-		return nil, missing("Network", r.Param("id"))
+	if !r.Caller.Admin() {
+		return nil, denied("rule:get_dhcp-agents")
 	}
 	out := []rest.Doc{}
-	for _, sub := range s.subnetsOf(r.Param("id")) {
-		if rest.Bool(sub, "enable_dhcp") {
-			out = s.dhcpAgents()
+	for _, a := range s.dhcpAgents() {
+		if s.networks.Find(r.Param("id")) != nil && s.hosted(r.Param("id"), a) {
+			out = append(out, a)
 		}
 	}
 	return rest.OK(rest.Doc{"agents": out})

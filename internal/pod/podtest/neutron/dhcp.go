@@ -69,6 +69,9 @@ func (s *Server) serve(networkID string) {
 		}
 	}
 	for _, agent := range s.dhcpAgents() {
+		if said, ok := s.seats[seat{networkID, rest.Str(agent, "id")}]; ok && !said {
+			continue
+		}
 		device := deviceID(rest.Str(agent, "host"), networkID)
 		port := s.portOf(networkID, device)
 		if len(subnets) == 0 {

@@ -38,13 +38,14 @@ type Server struct {
 
 	agents  []rest.Doc
 	greedy  bool // agents act before the reply instead of after it
+	seats   map[seat]bool // what an admin said of a network and an agent
 	quotas  map[string]int
 	defRule map[string]bool // IDs of rules that Neutron made by itself
 }
 
 // New makes a Neutron with its agents and no networks.
 func New(o Options) *Server {
-	s := &Server{Options: o, quotas: map[string]int{}, defRule: map[string]bool{}}
+	s := &Server{Options: o, quotas: map[string]int{}, seats: map[seat]bool{}, defRule: map[string]bool{}}
 	s.agents = s.makeAgents()
 	s.http = s.routes()
 	return s
@@ -81,6 +82,11 @@ func (s *Server) routes() http.Handler {
 	mux.Get("/v2.0/extensions/{id}", api.Handle(s.showExtension))
 	mux.Get("/v2.0/agents", api.Handle(s.listAgents))
 	mux.Get("/v2.0/agents/{id}", api.Handle(s.showAgent))
+	mux.Put("/v2.0/agents/{id}", api.Handle(s.updateAgent))
+	mux.Delete("/v2.0/agents/{id}", api.Handle(s.deleteAgent))
+	mux.Get("/v2.0/agents/{id}/dhcp-networks", api.Handle(s.listSeats))
+	mux.Post("/v2.0/agents/{id}/dhcp-networks", api.Handle(s.addSeat))
+	mux.Delete("/v2.0/agents/{id}/dhcp-networks/{network}", api.Handle(s.removeSeat))
 	mux.Get("/v2.0/availability_zones", api.Handle(s.listZones))
 	mux.Get("/v2.0/quotas", api.Handle(s.listQuotas))
 	mux.Get("/v2.0/quotas/{project}", api.Handle(s.showQuota))
