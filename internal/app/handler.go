@@ -25,7 +25,10 @@ func (a *App) handler(o Options) http.Handler {
 		Services: []gateway.Service{
 			compute.Service(a.compute(inside)),
 			compute.Unversioned(a.compute(inside)),
-			network.Service(network.Deps{Store: a.store, Zones: a.fleet, Policy: a.policy, Settle: a.settle, Pods: a.reconciler, Log: a.log}),
+			network.Service(network.Deps{
+				Store: a.store, Zones: a.fleet, Policy: a.policy, Settle: a.settle, Pods: a.reconciler, Log: a.log,
+				Clouds: a.dispatch, Names: a.fleet, Bring: a.bring,
+			}),
 			volume.Service(volume.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
 			image.Service(image.Deps{Dispatch: a.dispatch}),
 			a.admin(o).Service(),
@@ -39,6 +42,11 @@ func (a *App) handler(o Options) http.Handler {
 
 func (a *App) compute(inside *gateway.Inside) compute.Deps {
 	return compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Region: inside, Log: a.log}
+}
+
+// bring makes a thing right in a pod, for a user who waits.
+func (a *App) bring(ctx context.Context, t store.Target) error {
+	return a.reconciler.Ensure(ctx, t, nil)
 }
 
 // settle frees what a deleted server held, now rather than when its job runs:

@@ -89,7 +89,7 @@ func (a *api) routers() *resource[topology.Router] {
 		one: "router", many: "routers", attributes: routerAttributes, missing: topology.NoRouter,
 		list: a.Store.ListRouters, find: a.Store.FindRouter,
 		facts: func(r *topology.Router) map[string]any { return map[string]any{"project_id": r.ProjectID} },
-		view:  viewRouters, create: a.createRouters, update: a.updateRouter,
+		view:  a.viewRouters, create: a.createRouters, update: a.updateRouter,
 		remove: func(ctx context.Context, _ identity.Caller, old *topology.Router, match revision) error {
 			return a.Store.DeleteRouter(ctx, old.ID, func(r *topology.Router) error { return check(match, r.Revision) })
 		},
@@ -163,13 +163,25 @@ func (a *api) updateRouter(ctx context.Context, by identity.Caller, old *topolog
 	})
 }
 
-func viewRouters(_ context.Context, _ identity.Caller, all []topology.Router) ([]map[string]any, error) {
+func (a *api) viewRouters(ctx context.Context, _ identity.Caller, all []topology.Router) ([]map[string]any, error) {
+	ids := make([]string, len(all))
+	for i := range all {
+		ids[i] = all[i].ID
+	}
+	seats, err := a.Store.SeatsOfRouters(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	pods := map[string][]string{}
+	for _, seat := range seats {
+		pods[seat.RouterID] = append(pods[seat.RouterID], seat.Pod)
+	}
 	shown := make([]map[string]any, len(all))
 	for i, r := range all {
 		m := owned(r.ID, r.ProjectID, r.Description, r.CreatedAt, r.UpdatedAt, r.Revision)
 		m["name"], m["admin_state_up"], m["status"], m["routes"] = r.Name, r.AdminStateUp, topology.StatusActive, r.Routes
 		m["distributed"], m["ha"] = r.Distributed, r.HA
-		m["availability_zone_hints"], m["availability_zones"] = r.ZoneHints, []string{}
+		m["availability_zone_hints"], m["availability_zones"] = r.ZoneHints, a.zonesOf(pods[r.ID])
 		m["external_gateway_info"] = nil
 		if g := r.Gateway; g != nil {
 			m["external_gateway_info"] = viewGateway(g)

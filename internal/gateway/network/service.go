@@ -30,6 +30,10 @@ type Deps struct {
 	Zones Zones
 	// Policy are the rules; nil: Neutron's own.
 	Policy *policy.File
+	Clouds Clouds
+	Names  Names
+	// Bring makes a thing right in a pod while the caller waits.
+	Bring func(ctx context.Context, t store.Target) error
 	// Settle looks whether a server that is being deleted is gone from its pod,
 	// and if so frees its ports. Clients delete a network right after the server.
 	Settle func(ctx context.Context, serverID, pod string) error
@@ -66,6 +70,9 @@ func Service(d Deps) gateway.Service {
 	routes = append(routes, a.routers().routes()...)
 	routes = append(routes, a.routerRoutes()...)
 	routes = append(routes, a.floatingIPs().routes()...)
+	routes = append(routes, a.poolRoutes()...)
+	routes = append(routes, a.agentRoutes()...)
+	routes = append(routes, providerRoutes()...)
 	routes = append(routes, a.qosRoutes()...)
 	routes = append(routes, a.quotas()...)
 	routes = append(routes, closed()...)

@@ -290,7 +290,7 @@ func TestBadRequests(t *testing.T) {
 			400, "SecurityGroupInvalidPortRange", "For TCP/UDP protocols, port_range_min must be <= port_range_max"},
 		{"alice", "PUT", "/quotas/project-alice", `{"quota":{"port":5}}`, 403, "PolicyNotAuthorized", "rule:update_quota is disallowed by policy"},
 		{"alice", "GET", "/quotas/project-bob", "", 403, "PolicyNotAuthorized", "rule:get_quota is disallowed by policy"},
-		{"alice", "GET", "/agents/x/dhcp-networks", "", 404, "HTTPNotFound", "The resource could not be found."},
+		{"alice", "GET", "/agents/x/nothing", "", 404, "HTTPNotFound", "The resource could not be found."},
 		{"unscoped", "GET", "/ports", "", 403, "PolicyNotAuthorized", "Policy doesn't allow get_port to be performed."},
 	}
 	for _, c := range cases {
@@ -500,7 +500,9 @@ func TestDocuments(t *testing.T) {
 	_, reply := r.do("alice", "GET", "/availability_zones", "")
 	wantZones := map[string]any{"availability_zones": []any{
 		map[string]any{"name": "az1", "resource": "network", "state": "available"},
+		map[string]any{"name": "az1", "resource": "router", "state": "available"},
 		map[string]any{"name": "az2", "resource": "network", "state": "unavailable"},
+		map[string]any{"name": "az2", "resource": "router", "state": "unavailable"},
 	}}
 	if diff := cmp.Diff(wantZones, reply); diff != "" {
 		t.Errorf("zones (-want +got):\n%s", diff)

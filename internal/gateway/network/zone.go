@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -31,8 +32,11 @@ func (a *api) listZones(ctx context.Context, by identity.Caller, r *gateway.Requ
 		if !z.Available {
 			state = "unavailable"
 		}
-		m := map[string]any{"name": z.Name, "resource": "network", "state": state}
-		if matches(m, q.Filters) {
+		for _, of := range []string{"network", "router"} {
+			m := map[string]any{"name": z.Name, "resource": of, "state": state}
+			if !matches(m, q.Filters) {
+				continue
+			}
 			if err := trim(by, r.Route.Policy, zoneAttributes, m, nil, fields); err != nil {
 				return nil, err
 			}
@@ -44,7 +48,7 @@ func (a *api) listZones(ctx context.Context, by identity.Caller, r *gateway.Requ
 
 func matches(m map[string]any, filters map[string][]string) bool {
 	for name, allowed := range filters {
-		if v, _ := m[name].(string); !slices.Contains(allowed, v) {
+		if !slices.Contains(allowed, fmt.Sprint(m[name])) {
 			return false
 		}
 	}

@@ -37,7 +37,7 @@ type Server struct {
 	networks, subnets, ports, groups, rules, routers, policies rest.Store
 
 	agents  []rest.Doc
-	greedy  bool // agents act before the reply instead of after it
+	greedy  bool          // agents act before the reply instead of after it
 	seats   map[seat]bool // what an admin said of a network and an agent
 	quotas  map[string]int
 	defRule map[string]bool // IDs of rules that Neutron made by itself
