@@ -133,6 +133,10 @@ func (a *Admin) central() map[string]func(ctx context.Context, id string) (Thing
 			g, err := a.Store.FindSecurityGroup(ctx, id)
 			return Thing{Name: g.Name, ProjectID: g.ProjectID}, err
 		},
+		store.KindAddressGroup: func(ctx context.Context, id string) (Thing, error) {
+			g, err := a.Store.AddressGroups().Find(ctx, id)
+			return Thing{Name: g.Name, ProjectID: g.ProjectID}, err
+		},
 		store.KindQoSPolicy: func(ctx context.Context, id string) (Thing, error) {
 			p, err := a.Store.QoSPolicies().Find(ctx, id)
 			return Thing{Name: p.Name, ProjectID: p.ProjectID}, err

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/pod"
@@ -12,8 +13,9 @@ import (
 )
 
 // network makes a network right in a pod, with its subnets and DHCP ports, in
-// this order: network, subnets with DHCP off, reserved DHCP ports, DHCP on. Any
-// other order lets the pod's agent make a DHCP port of its own.
+// this order: network, subnets with DHCP off, reserved DHCP ports, DHCP on,
+// subnets with an IPv6 mode. Any other order lets the pod's agent make a DHCP port
+// of its own.
 func (r *Reconciler) network(ctx context.Context, c *pod.Client, m store.Mapping) error {
 	if !m.Wanted {
 		return r.removeNetwork(ctx, c, m)
@@ -70,18 +72,52 @@ func (s *segment) ensure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Those with an IPv6 mode exist with DHCP on only. They come last: by then the
+	// agents have our ports, which get an address there by themselves, or out of the
+	// pools, which hold no others.
+	late, err := s.late(ctx, subnets)
+	if err != nil {
+		return err
+	}
+	refs := plan.Refs{Pod: s.pod, Network: s.podID, Subnets: map[string]string{}, Auto: plan.Auto(subnets)}
+	early := slices.DeleteFunc(slices.Clone(subnets), func(n topology.Subnet) bool { return late[n.ID] })
+	if err := s.stand(ctx, early, reserved, refs); err != nil || len(late) == 0 {
+		return err
+	}
+	return s.stand(ctx, slices.DeleteFunc(subnets, func(n topology.Subnet) bool { return !late[n.ID] }), reserved, refs)
+}
+
+// late are the subnets with a mode that the pod does not have yet.
+func (s *segment) late(ctx context.Context, subnets []topology.Subnet) (map[string]bool, error) {
+	late := map[string]bool{}
+	for _, n := range subnets {
+		if !n.HasMode() {
+			continue
+		}
+		m, err := s.mapping(ctx, store.KindSubnet, n.ID)
+		if err != nil {
+			return nil, err
+		}
+		if m.PodID == "" {
+			late[n.ID] = true
+		}
+	}
+	return late, nil
+}
+
+// stand makes the subnets right, with the reserved ports in them and in those
+// that refs has already.
+func (s *segment) stand(ctx context.Context, subnets []topology.Subnet, reserved []topology.Port, refs plan.Refs) error {
 	there := make([]plan.Subnet, len(subnets))
-	ids := map[string]string{}
 	for i, want := range subnets {
+		var err error
 		if there[i], err = s.subnet(ctx, want, addresses(reserved, want.ID)); err != nil {
 			return err
 		}
-		ids[want.ID] = there[i].ID
+		refs.Subnets[want.ID] = there[i].ID
 	}
-	for _, p := range reserved {
-		if err := s.dhcpPort(ctx, p, plan.Refs{Pod: s.pod, Network: s.podID, Subnets: ids}); err != nil {
-			return err
-		}
+	if err := s.dhcpPorts(ctx, reserved, refs); err != nil {
+		return err
 	}
 	for i, want := range subnets {
 		changes := plan.UpdateSubnet(want, there[i], addresses(reserved, want.ID))
@@ -118,18 +154,30 @@ func (s *segment) subnet(ctx context.Context, want topology.Subnet, reserved []n
 	return obj, err
 }
 
-// dhcpPort makes sure that a reserved port exists at our addresses. Once the
-// agent has taken it, its device is the agent's.
-func (s *segment) dhcpPort(ctx context.Context, want topology.Port, refs plan.Refs) error {
-	m, err := s.mapping(ctx, store.KindPort, want.ID)
-	if err != nil {
-		return err
+// dhcpPorts makes sure that the reserved ports exist at our addresses. Once the
+// agent has taken one, its device is the agent's.
+func (s *segment) dhcpPorts(ctx context.Context, reserved []topology.Port, refs plan.Refs) error {
+	found := make([]plan.Port, len(reserved))
+	for i, want := range reserved {
+		m, err := s.mapping(ctx, store.KindPort, want.ID)
+		if err != nil {
+			return err
+		}
+		if found[i], _, err = object[plan.Port](ctx, s.r, s.c, m, want.ProjectID, plan.NewPort(want, refs)); err != nil {
+			return err
+		}
 	}
-	obj, fresh, err := object[plan.Port](ctx, s.r, s.c, m, want.ProjectID, plan.NewPort(want, refs))
-	if err != nil || fresh {
-		return err
+	for _, swap := range plan.Swaps(reserved, found, refs) {
+		if err := s.r.store.SwapAddresses(ctx, swap.SubnetID, swap.Ports); err != nil {
+			return err
+		}
 	}
-	return update(ctx, s.c, store.KindPort, obj.ID, plan.UpdatePort(want, obj, refs))
+	for i, want := range reserved {
+		if err := update(ctx, s.c, store.KindPort, found[i].ID, plan.UpdatePort(want, found[i], refs)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mapping is that of a thing that comes with the network and has no job of its

@@ -60,5 +60,9 @@ func (r *Reconciler) refs(ctx context.Context, p topology.Port, podName string) 
 		return plan.Refs{}, err
 	}
 	policy, err := r.needQoS(ctx, podName, p.QoSPolicyID)
-	return plan.Refs{Pod: podName, Network: nets[p.NetworkID], Subnets: subnets, Groups: groups, QoSPolicy: policy}, err
+	if err != nil {
+		return plan.Refs{}, err
+	}
+	all, err := r.store.SubnetsOf(ctx, p.NetworkID)
+	return plan.Refs{Pod: podName, Network: nets[p.NetworkID], Subnets: subnets, Auto: plan.Auto(all), Groups: groups, QoSPolicy: policy}, err
 }

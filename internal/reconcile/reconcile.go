@@ -75,6 +75,7 @@ func New(o Options) *Reconciler {
 		store.KindSubnet:        r.subnet,
 		store.KindPort:          r.port,
 		store.KindSecurityGroup: r.group,
+		store.KindAddressGroup:  r.addressGroup,
 		store.KindQoSPolicy:     r.qosPolicy,
 		store.KindServer:        r.server,
 		store.KindServerGroup:   r.serverGroup(nil),

@@ -45,6 +45,9 @@ func (r *Reconciler) group(ctx context.Context, c *pod.Client, m store.Mapping) 
 	if err != nil {
 		return err
 	}
+	if err := r.needAddressGroups(ctx, m.Pod, want.Rules, remotes); err != nil {
+		return err
+	}
 	add, gone := plan.Rules(want, there, remotes)
 	return r.changeRules(ctx, c, add, gone)
 }

@@ -39,6 +39,10 @@ type placement struct {
 // Every port also has its own address in each subnet where servers give
 // themselves theirs.
 func (pl placement) takeAddresses(ctx context.Context, tx *Tx, want []topology.WantIP) error {
+	all := pl.subnets
+	if pl.subnets = topology.Serving(all, pl.port.DeviceOwner); len(pl.subnets) == 0 && len(all) > 0 {
+		return topology.NoneServing(pl.port.NetworkID, pl.port.DeviceOwner)
+	}
 	var err error
 	if want == nil {
 		err = pl.takeDefaults(ctx, tx)
@@ -54,13 +58,18 @@ func (pl placement) takeAddresses(ctx context.Context, tx *Tx, want []topology.W
 	}
 	for i := range pl.subnets {
 		s := &pl.subnets[i]
-		if s.AutoAddress() && !pl.has(s.ID) {
+		if pl.auto(s) && !pl.has(s.ID) {
 			if err := pl.takeExact(ctx, tx, s, topology.EUI64(s.CIDR, pl.port.MACAddress)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// auto says that the port's address in the subnet follows from its MAC.
+func (pl placement) auto(s *topology.Subnet) bool {
+	return s.AutoAddress() && !topology.IsRouterInterface(pl.port.DeviceOwner)
 }
 
 func (pl placement) has(subnetID string) bool {
@@ -115,14 +124,14 @@ func (pl placement) takeOne(ctx context.Context, tx *Tx, w topology.WantIP) erro
 		return err
 	}
 	if w.Address.IsValid() {
-		if s.AutoAddress() && w.Address != topology.EUI64(s.CIDR, pl.port.MACAddress) {
+		if pl.auto(s) {
 			return fault.New(fault.Invalid, "AllocationOnAutoAddressSubnet",
 				"IPv6 address %s cannot be directly assigned to a port on subnet %s as the subnet is configured for automatic addresses",
 				w.Address, s.ID)
 		}
 		return pl.takeExact(ctx, tx, s, w.Address)
 	}
-	if s.AutoAddress() {
+	if pl.auto(s) {
 		return nil // comes with the rest
 	}
 	got, err := pl.takeFree(ctx, tx, s)

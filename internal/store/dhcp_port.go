@@ -38,6 +38,17 @@ func (s *Store) EnsureDHCPPorts(ctx context.Context, networkID, pod string, n in
 	return ports, err
 }
 
+// SwapAddresses gives each of two ports the other's address in a subnet.
+func (s *Store) SwapAddresses(ctx context.Context, subnetID string, ports [2]string) error {
+	return s.write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			UPDATE addresses
+			SET port_id = CASE WHEN port_id = ? THEN ? ELSE ? END
+			WHERE subnet_id = ? AND port_id IN (?, ?)`, ports[0], ports[1], ports[0], subnetID, ports[0], ports[1])
+		return err
+	})
+}
+
 // dhcpPorts are the pod's reserved ports of the network, and the subnets in
 // which they need an address.
 func dhcpPorts(ctx context.Context, tx *Tx, networkID, pod string) ([]topology.Port, []string, error) {

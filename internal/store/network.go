@@ -138,6 +138,16 @@ func addNetworkDetails(ctx context.Context, tx *Tx, networks []topology.Network)
 	for i := range networks {
 		networks[i].Subnets, networks[i].QoSPolicyID = []string{}, policies[networks[i].ID]
 	}
+	err = scopesOf(ctx, tx, names, func(network string, version int, scope string) {
+		if version == 6 {
+			where[network].IPv6Scope = scope
+		} else {
+			where[network].IPv4Scope = scope
+		}
+	})
+	if err != nil {
+		return err
+	}
 	return details(ctx, tx, names, `SELECT network_id, id FROM subnets WHERE network_id`, `ORDER BY network_id, id`,
 		func(row scanner) error {
 			var network, id string

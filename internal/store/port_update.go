@@ -146,7 +146,7 @@ func changeAddresses(ctx context.Context, tx *Tx, before, p *topology.Port, want
 	}
 	auto := map[string]bool{}
 	for i := range subnets {
-		auto[subnets[i].ID] = subnets[i].AutoAddress()
+		auto[subnets[i].ID] = placement{port: p}.auto(&subnets[i])
 	}
 	sameMAC := p.MACAddress == before.MACAddress
 	keep, gone, add := sortAddresses(before.FixedIPs, want, func(ip topology.FixedIP) bool { return auto[ip.SubnetID] && sameMAC },

@@ -75,6 +75,13 @@ func newRecord[T any](r record[T]) *record[T] {
 	return &r
 }
 
+// checked is the record with a check that itself reads rows of it.
+func (r *record[T]) checked(check func(ctx context.Context, tx *Tx, before, after *T) error) *record[T] {
+	with := *r
+	with.check = check
+	return &with
+}
+
 func fieldKindOf(t reflect.Type) (fieldKind, bool) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()

@@ -60,6 +60,14 @@ func retreatTx(ctx context.Context, tx *Tx, pod string, ports []string, gone boo
 	if err != nil {
 		return err
 	}
+	addressGroups, err := list(ctx, tx, scanString, `
+		SELECT DISTINCT r.remote_address_group_id FROM security_group_rules r
+		JOIN port_groups g ON g.group_id = r.group_id
+		WHERE r.remote_address_group_id IS NOT NULL AND g.port_id IN `+in+`
+		ORDER BY r.remote_address_group_id`, anyOf(ports)...)
+	if err != nil {
+		return err
+	}
 	policies, err := list(ctx, tx, scanString, `
 		SELECT DISTINCT policy_id FROM qos_uses
 		WHERE kind = 'ports' AND id IN `+in+` OR kind = 'networks' AND id IN (SELECT network_id FROM ports WHERE id IN `+in+`)
@@ -77,7 +85,7 @@ func retreatTx(ctx context.Context, tx *Tx, pod string, ports []string, gone boo
 			return err
 		}
 	}
-	for _, t := range targetsIn(pod, networks, groups, policies) {
+	for _, t := range targetsIn(pod, networks, groups, addressGroups, policies) {
 		if err := leaveTx(ctx, tx, t); err != nil {
 			return err
 		}
@@ -86,13 +94,16 @@ func retreatTx(ctx context.Context, tx *Tx, pod string, ports []string, gone boo
 }
 
 // targetsIn are in the order in which they need each other.
-func targetsIn(pod string, networks, groups, policies []string) []Target {
+func targetsIn(pod string, networks, groups, addressGroups, policies []string) []Target {
 	var all []Target
 	for _, id := range networks {
 		all = append(all, Target{KindNetwork, id, pod})
 	}
 	for _, id := range groups {
 		all = append(all, Target{KindSecurityGroup, id, pod})
+	}
+	for _, id := range addressGroups {
+		all = append(all, Target{KindAddressGroup, id, pod})
 	}
 	for _, id := range policies {
 		all = append(all, Target{KindQoSPolicy, id, pod})
@@ -130,6 +141,11 @@ func neededTx(ctx context.Context, tx *Tx, t Target) (needed bool, err error) {
 			SELECT count(*) > 0 FROM qos_uses u
 			JOIN mappings m ON m.id = u.id AND m.kind = CASE u.kind WHEN 'ports' THEN 'port' WHEN 'networks' THEN 'network' ELSE '' END
 			WHERE u.policy_id = ? AND m.pod = ? AND m.wanted = 1`, t.ID, t.Pod).Scan(&needed)
+	case KindAddressGroup:
+		err = tx.QueryRow(ctx, `
+			SELECT count(*) > 0 FROM security_group_rules r
+			JOIN mappings m ON m.id = r.group_id AND m.kind = 'security_group'
+			WHERE r.remote_address_group_id = ? AND m.pod = ? AND m.wanted = 1`, t.ID, t.Pod).Scan(&needed)
 	case KindSecurityGroup:
 		err = tx.QueryRow(ctx, `
 			SELECT count(*) > 0 FROM (

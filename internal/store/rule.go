@@ -13,15 +13,16 @@ import (
 var ruleShape = &shape{
 	table: "security_group_rules",
 	columns: []string{"t.id", "t.group_id", "t.project_id", "t.description", "t.direction", "t.ethertype", "t.protocol",
-		"t.port_min", "t.port_max", "t.remote_ip_prefix", "t.remote_group_id", "t.created_at", "t.updated_at", "t.revision"},
+		"t.port_min", "t.port_max", "t.remote_ip_prefix", "t.remote_group_id", "t.remote_address_group_id", "t.created_at", "t.updated_at", "t.revision"},
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "security_group_id": {expr: "t.group_id"},
 		"description": {expr: "t.description"}, "direction": {expr: "t.direction"}, "ethertype": {expr: "t.ethertype"},
 		"protocol": {expr: "t.protocol"}, "port_range_min": {expr: "coalesce(t.port_min, 0)", kind: number},
 		"port_range_max":   {expr: "coalesce(t.port_max, 0)", kind: number},
 		"remote_ip_prefix": {expr: "t.remote_ip_prefix"}, "remote_group_id": {expr: "coalesce(t.remote_group_id, '')"},
-		"revision_number": {expr: "t.revision", kind: number},
-		"created_at":      {expr: "t.created_at", kind: number}, "updated_at": {expr: "t.updated_at", kind: number},
+		"remote_address_group_id": {expr: "coalesce(t.remote_address_group_id, '')"},
+		"revision_number":         {expr: "t.revision", kind: number},
+		"created_at":              {expr: "t.created_at", kind: number}, "updated_at": {expr: "t.updated_at", kind: number},
 	},
 	visible: func(project string) []arm {
 		return []arm{own(project), { // a group's owner sees all its rules
@@ -32,12 +33,15 @@ var ruleShape = &shape{
 
 func scanRule(row scanner) (r topology.Rule, err error) {
 	var low, high sql.NullInt64
-	var remote sql.NullString
+	var remote, addresses sql.NullString
 	err = row.Scan(&r.ID, &r.GroupID, &r.ProjectID, &r.Description, &r.Direction, &r.EtherType, &r.Protocol,
-		&low, &high, &r.RemoteIPPrefix, &remote, intoTime(&r.CreatedAt), intoTime(&r.UpdatedAt), &r.Revision)
-	r.PortMin, r.PortMax, r.RemoteGroupID = optional(low), optional(high), remote.String
+		&low, &high, &r.RemoteIPPrefix, &remote, &addresses, intoTime(&r.CreatedAt), intoTime(&r.UpdatedAt), &r.Revision)
+	r.PortMin, r.PortMax = optional(low), optional(high)
+	r.RemoteGroupID, r.AddressGroupID = remote.String, addresses.String
 	return r, err
 }
+
+func orNULL(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
 
 func optional(n sql.NullInt64) *int {
 	if !n.Valid {
@@ -104,8 +108,11 @@ func insertRule(ctx context.Context, tx *Tx, r *topology.Rule) error {
 		VALUES (`+marks(len(ruleShape.columns)+1)+`)
 		ON CONFLICT DO NOTHING`,
 		r.ID, r.GroupID, r.ProjectID, r.Description, r.Direction, r.EtherType, r.Protocol,
-		r.PortMin, r.PortMax, r.RemoteIPPrefix, sql.NullString{String: r.RemoteGroupID, Valid: r.RemoteGroupID != ""},
+		r.PortMin, r.PortMax, r.RemoteIPPrefix, orNULL(r.RemoteGroupID), orNULL(r.AddressGroupID),
 		r.CreatedAt, r.UpdatedAt, r.Revision, r.Key()))
+	if dangling(err) && r.AddressGroupID != "" {
+		return topology.NoAddressGroup(r.AddressGroupID)
+	}
 	if dangling(err) {
 		return topology.NoSecurityGroup(r.RemoteGroupID)
 	}

@@ -1,5 +1,34 @@
 -- The tables after all migrations. Made by go generate; do not edit.
 
+CREATE TABLE address_groups (
+    id          TEXT PRIMARY KEY,
+    project_id  TEXT NOT NULL,
+    description TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL,
+    revision    BIGINT NOT NULL,
+    name        TEXT NOT NULL,
+    addresses   TEXT NOT NULL
+);
+
+CREATE INDEX address_groups_by_project ON address_groups (project_id, id);
+
+CREATE TABLE address_scopes (
+    id          TEXT PRIMARY KEY,
+    project_id  TEXT NOT NULL,
+    description TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL,
+    revision    BIGINT NOT NULL,
+    name        TEXT NOT NULL,
+    shared      BIGINT NOT NULL,
+    ip_version  BIGINT NOT NULL
+);
+
+CREATE INDEX address_scopes_by_project ON address_scopes (project_id, id);
+
+CREATE INDEX address_scopes_shared ON address_scopes (id) WHERE shared = 1;
+
 CREATE TABLE addresses (
     subnet_id TEXT NOT NULL REFERENCES subnets (id),
     address   TEXT NOT NULL,
@@ -9,6 +38,12 @@ CREATE TABLE addresses (
 );
 
 CREATE INDEX addresses_by_port ON addresses (port_id, position);
+
+CREATE TABLE auto_topologies (
+    project_id TEXT PRIMARY KEY,
+    network_id TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,
+    router_id  TEXT NOT NULL
+);
 
 CREATE TABLE bindings (
     project_id TEXT NOT NULL,
@@ -375,9 +410,12 @@ CREATE TABLE security_group_rules (
     rule_key         TEXT NOT NULL,
     created_at       BIGINT NOT NULL,
     updated_at       BIGINT NOT NULL,
-    revision         BIGINT NOT NULL,
+    revision         BIGINT NOT NULL, remote_address_group_id TEXT REFERENCES address_groups (id),
     UNIQUE (group_id, rule_key)
 );
+
+CREATE INDEX security_group_rules_by_address_group ON security_group_rules (remote_address_group_id)
+    WHERE remote_address_group_id IS NOT NULL;
 
 CREATE INDEX security_group_rules_by_project ON security_group_rules (project_id, id);
 
@@ -427,6 +465,33 @@ CREATE TABLE server_groups (
 
 CREATE INDEX server_groups_by_project ON server_groups (project_id, created_at, id);
 
+CREATE TABLE subnetpools (
+    id                TEXT PRIMARY KEY,
+    project_id        TEXT NOT NULL,
+    description       TEXT NOT NULL,
+    created_at        BIGINT NOT NULL,
+    updated_at        BIGINT NOT NULL,
+    revision          BIGINT NOT NULL,
+    name              TEXT NOT NULL,
+    prefixes          TEXT NOT NULL,
+    ip_version        BIGINT NOT NULL,
+    min_prefixlen     BIGINT NOT NULL,
+    max_prefixlen     BIGINT NOT NULL,
+    default_prefixlen BIGINT NOT NULL,
+    default_quota     BIGINT,
+    shared            BIGINT NOT NULL,
+    is_default        BIGINT NOT NULL,
+    address_scope_id  TEXT NOT NULL -- empty: none
+);
+
+CREATE INDEX subnetpools_by_project ON subnetpools (project_id, id);
+
+CREATE INDEX subnetpools_by_scope ON subnetpools (address_scope_id) WHERE address_scope_id <> '';
+
+CREATE UNIQUE INDEX subnetpools_default ON subnetpools (ip_version) WHERE is_default = 1;
+
+CREATE INDEX subnetpools_shared ON subnetpools (id) WHERE shared = 1;
+
 CREATE TABLE subnets (
     id                TEXT PRIMARY KEY,
     network_id        TEXT NOT NULL REFERENCES networks (id),
@@ -445,9 +510,11 @@ CREATE TABLE subnets (
     created_at        BIGINT NOT NULL,
     updated_at        BIGINT NOT NULL,
     revision          BIGINT NOT NULL
-);
+, subnetpool_id TEXT NOT NULL DEFAULT '', service_types TEXT NOT NULL DEFAULT '[]');
 
 CREATE INDEX subnets_by_network ON subnets (network_id, id);
+
+CREATE INDEX subnets_by_pool ON subnets (subnetpool_id) WHERE subnetpool_id <> '';
 
 CREATE INDEX subnets_by_project ON subnets (project_id, id);
 

@@ -31,6 +31,7 @@ const (
 	KindPort          = "port"
 	KindSecurityGroup = "security_group"
 	KindQoSPolicy     = "qos_policy"
+	KindAddressGroup  = "address_group"
 	KindServer        = "server"
 	KindVolume        = "volume"
 	KindImage         = "image"

@@ -16,13 +16,13 @@ var subnetShape = &shape{
 	table: "subnets",
 	columns: []string{"t.id", "t.network_id", "t.project_id", "t.name", "t.description", "t.ip_version", "t.cidr",
 		"t.gateway_ip", "t.enable_dhcp", "t.allocation_pools", "t.dns_nameservers", "t.host_routes", "t.ipv6_ra_mode",
-		"t.ipv6_address_mode", "t.created_at", "t.updated_at", "t.revision"},
+		"t.ipv6_address_mode", "t.subnetpool_id", "t.service_types", "t.created_at", "t.updated_at", "t.revision"},
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
 		"description": {expr: "t.description"}, "network_id": {expr: "t.network_id"},
 		"ip_version": {expr: "t.ip_version", kind: number}, "cidr": {expr: "t.cidr"}, "gateway_ip": {expr: "t.gateway_ip"},
 		"enable_dhcp": {expr: "t.enable_dhcp", kind: flag}, "ipv6_ra_mode": {expr: "t.ipv6_ra_mode"},
-		"ipv6_address_mode": {expr: "t.ipv6_address_mode"}, "subnetpool_id": {expr: "''"},
+		"ipv6_address_mode": {expr: "t.ipv6_address_mode"}, "subnetpool_id": {expr: "t.subnetpool_id"},
 		"shared": {match: func(values []string) (string, []any) {
 			return field{expr: "(SELECT n.shared FROM networks n WHERE n.id = t.network_id)", kind: flag}.condition(values)
 		}},
@@ -40,7 +40,7 @@ func scanSubnet(row scanner) (n topology.Subnet, err error) {
 	var cidr string
 	err = row.Scan(&n.ID, &n.NetworkID, &n.ProjectID, &n.Name, &n.Description, &n.IPVersion, &cidr,
 		intoAddr(&n.GatewayIP), &n.EnableDHCP, intoJSON(&n.AllocationPools), intoJSON(&n.DNSNameservers),
-		intoJSON(&n.HostRoutes), &n.IPv6RAMode, &n.IPv6AddressMode,
+		intoJSON(&n.HostRoutes), &n.IPv6RAMode, &n.IPv6AddressMode, &n.SubnetPoolID, intoJSON(&n.ServiceTypes),
 		intoTime(&n.CreatedAt), intoTime(&n.UpdatedAt), &n.Revision)
 	if err == nil {
 		n.CIDR, err = netip.ParsePrefix(cidr)
@@ -72,6 +72,10 @@ func (s *Store) CreateSubnets(ctx context.Context, specs []topology.SubnetSpec) 
 }
 
 func createSubnet(ctx context.Context, tx *Tx, spec topology.SubnetSpec) (topology.Subnet, error) {
+	pool, err := cut(ctx, tx, &spec)
+	if err != nil {
+		return spec.Subnet, err
+	}
 	n, err := spec.Complete()
 	if err != nil {
 		return n, err
@@ -88,9 +92,10 @@ func createSubnet(ctx context.Context, tx *Tx, spec topology.SubnetSpec) (topolo
 	if n.ID == "" {
 		n.ID = uuid.NewString()
 	}
-	if err := n.CheckOverlap(others); err != nil {
+	if err := checkNeighbours(ctx, tx, &n, others, pool); err != nil {
 		return n, err
 	}
+	n.ServiceTypes = append([]string{}, n.ServiceTypes...)
 	n.DNSNameservers = append([]string{}, n.DNSNameservers...)
 	n.HostRoutes = append([]topology.HostRoute{}, n.HostRoutes...)
 	n.CreatedAt = tx.now()
@@ -100,7 +105,7 @@ func createSubnet(ctx context.Context, tx *Tx, spec topology.SubnetSpec) (topolo
 		VALUES (`+marks(len(subnetShape.columns))+`)`,
 		n.ID, n.NetworkID, n.ProjectID, n.Name, n.Description, n.IPVersion, n.CIDR.String(),
 		asAddr(n.GatewayIP), n.EnableDHCP, asJSON(n.AllocationPools), asJSON(n.DNSNameservers),
-		asJSON(n.HostRoutes), n.IPv6RAMode, n.IPv6AddressMode, n.CreatedAt, n.UpdatedAt, n.Revision)
+		asJSON(n.HostRoutes), n.IPv6RAMode, n.IPv6AddressMode, n.SubnetPoolID, asJSON(n.ServiceTypes), n.CreatedAt, n.UpdatedAt, n.Revision)
 	if err != nil {
 		return n, fmt.Errorf("cannot create subnet: %w", err)
 	}
@@ -108,6 +113,24 @@ func createSubnet(ctx context.Context, tx *Tx, spec topology.SubnetSpec) (topolo
 		err = addAutoAddresses(ctx, tx, n)
 	}
 	return n, err
+}
+
+// checkNeighbours refuses a subnet that does not go with the others of its
+// network.
+func checkNeighbours(ctx context.Context, tx *Tx, n *topology.Subnet, others []topology.Subnet, pool *topology.SubnetPool) error {
+	if err := n.CheckOverlap(others); err != nil {
+		return err
+	}
+	scope := ""
+	err := scopesOf(ctx, tx, []string{n.NetworkID}, func(_ string, version int, id string) {
+		if version == n.IPVersion {
+			scope = id
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return n.CheckAffinity(others, pool, scope)
 }
 
 // addAutoAddresses gives the network's ports the address that their servers will
@@ -118,8 +141,11 @@ func addAutoAddresses(ctx context.Context, tx *Tx, n topology.Subnet) error {
 		return err
 	}
 	for i := range ports {
-		pl := placement{port: &ports[i], subnets: []topology.Subnet{n}}
-		if err := pl.takeAddresses(ctx, tx, []topology.WantIP{}); err != nil {
+		pl := placement{port: &ports[i]}
+		if !pl.auto(&n) {
+			continue
+		}
+		if err := pl.takeExact(ctx, tx, &n, topology.EUI64(n.CIDR, ports[i].MACAddress)); err != nil {
 			return err
 		}
 		if err := portMoved(ctx, tx, &ports[i]); err != nil {
@@ -198,10 +224,10 @@ func updateSubnet(ctx context.Context, tx *Tx, n *topology.Subnet) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE subnets
 		SET name = ?, description = ?, gateway_ip = ?, enable_dhcp = ?, allocation_pools = ?, dns_nameservers = ?,
-			host_routes = ?, updated_at = ?, revision = ?
+			host_routes = ?, service_types = ?, updated_at = ?, revision = ?
 		WHERE id = ?`,
 		n.Name, n.Description, asAddr(n.GatewayIP), n.EnableDHCP, asJSON(n.AllocationPools), asJSON(n.DNSNameservers),
-		asJSON(n.HostRoutes), n.UpdatedAt, n.Revision, n.ID)
+		asJSON(n.HostRoutes), asJSON(n.ServiceTypes), n.UpdatedAt, n.Revision, n.ID)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ var (
 	TaggedRouters        = &Tagged{routerShape}
 	TaggedFloatingIPs    = &Tagged{floatingIPShape}
 	TaggedSecurityGroups = &Tagged{groupShape}
+	TaggedSubnetPools    = &Tagged{&poolRecord.shape}
 )
 
 // tagFilters are the filters that every resource with tags has: all of them, any

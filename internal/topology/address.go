@@ -116,6 +116,27 @@ func (s *Subnet) holds(a netip.Addr, deviceOwner string) bool {
 	return a != network || deviceOwner == ""
 }
 
+// Serving are the subnets whose addresses are meant for ports of the device
+// owner, those that name it first. DHCP ports stand in every subnet with DHCP.
+func Serving(subnets []Subnet, deviceOwner string) []Subnet {
+	var named, open []Subnet
+	for _, s := range subnets {
+		switch {
+		case len(s.ServiceTypes) == 0:
+			open = append(open, s)
+		case slices.Contains(s.ServiceTypes, deviceOwner), s.EnableDHCP && deviceOwner == OwnerDHCP:
+			named = append(named, s)
+		}
+	}
+	return append(named, open...)
+}
+
+// NoneServing is the refusal of a port for which the network has no subnet.
+func NoneServing(networkID, deviceOwner string) error {
+	return fault.New(fault.Conflict, "IpAddressGenerationFailureNoMatchingSubnet",
+		"No valid service subnet for the given device owner, network %s, service type %s.", networkID, deviceOwner)
+}
+
 // CheckAddress refuses an address that a port may not have in this subnet.
 func (s *Subnet) CheckAddress(a netip.Addr, deviceOwner string) error {
 	if s.holds(a, deviceOwner) {

@@ -36,12 +36,15 @@ type Network struct {
 	ZoneHints           []string `json:"availability_zone_hints"`
 	// Segments is set where there is more than one; the fields above then hold the
 	// first.
-	Segments    []NetworkSegment `json:"segments,omitempty"`
-	Subnets     []string         `json:"subnets"` // IDs
-	QoSPolicyID string           `json:"qos_policy_id"`
-	CreatedAt   time.Time        `json:"created_at"`
-	UpdatedAt   time.Time        `json:"updated_at"`
-	Revision    int64            `json:"revision_number"`
+	Segments []NetworkSegment `json:"segments,omitempty"`
+	Subnets  []string         `json:"subnets"` // IDs
+	// The address scopes that its subnets are in, through their pools.
+	IPv4Scope   string    `json:"ipv4_address_scope"`
+	IPv6Scope   string    `json:"ipv6_address_scope"`
+	QoSPolicyID string    `json:"qos_policy_id"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
+	Revision    int64     `json:"revision_number"`
 }
 
 // NetworkSegment is one of several segments that are one network: a host is on the

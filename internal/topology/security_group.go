@@ -75,6 +75,7 @@ type Rule struct {
 	PortMax        *int      `json:"port_range_max"`
 	RemoteIPPrefix string    `json:"remote_ip_prefix"`
 	RemoteGroupID  string    `json:"remote_group_id"`
+	AddressGroupID string    `json:"remote_address_group_id"`
 	CreatedAt      time.Time `json:"created_at"`
 	UpdatedAt      time.Time `json:"updated_at"`
 	Revision       int64     `json:"revision_number"`
@@ -139,11 +140,15 @@ func (r *Rule) Normalize() error {
 		return fault.New(fault.Invalid, "SecurityGroupEthertypeConflictWithProtocol",
 			"Invalid ethertype %s for protocol %s.", r.EtherType, r.Protocol)
 	}
-	if r.RemoteIPPrefix != "" && r.RemoteGroupID != "" {
+	if remotes(r.RemoteIPPrefix, r.RemoteGroupID, r.AddressGroupID) > 1 {
 		return fault.New(fault.Invalid, "SecurityGroupMultipleRemoteEntites",
 			"Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.")
 	}
 	return nil
+}
+
+func remotes(given ...string) int {
+	return len(slices.DeleteFunc(given, func(s string) bool { return s == "" }))
 }
 
 func (r *Rule) checkPrefix() error {
@@ -231,8 +236,12 @@ func (r *Rule) Key() string {
 	if prefix == "0.0.0.0/0" || prefix == "::/0" {
 		prefix = ""
 	}
-	return strings.Join([]string{r.Direction, r.EtherType, protocol, number(r.PortMin), number(r.PortMax),
+	key := strings.Join([]string{r.Direction, r.EtherType, protocol, number(r.PortMin), number(r.PortMax),
 		r.RemoteGroupID, prefix}, "_")
+	if r.AddressGroupID != "" {
+		key += "_" + r.AddressGroupID
+	}
+	return key
 }
 
 // NormalizedCIDR is the remote prefix without host bits; empty if there is none.

@@ -40,6 +40,8 @@ type Subnet struct {
 	HostRoutes      []HostRoute  `json:"host_routes"`
 	IPv6RAMode      string       `json:"ipv6_ra_mode"`
 	IPv6AddressMode string       `json:"ipv6_address_mode"`
+	SubnetPoolID    string       `json:"subnetpool_id"` // empty: not out of a pool
+	ServiceTypes    []string     `json:"service_types"` // device owners; empty: all
 	CreatedAt       time.Time    `json:"created_at"`
 	UpdatedAt       time.Time    `json:"updated_at"`
 	Revision        int64        `json:"revision_number"`
@@ -62,6 +64,7 @@ type HostRoute struct {
 type SubnetSpec struct {
 	Subnet
 	NoGateway bool
+	PrefixLen *int // of a subnet out of a pool; nil: the pool's
 }
 
 // Complete fills in gateway and pools and checks the whole.
@@ -86,7 +89,7 @@ func (spec SubnetSpec) Complete() (Subnet, error) {
 // CheckUpdate refuses a change from was to s. Name servers, routes, pools and
 // gateway are checked anew; DHCP only when it is switched.
 func (s *Subnet) CheckUpdate(was *Subnet) error {
-	if was.EnableDHCP && !s.EnableDHCP && (s.IPv6RAMode != "" || s.IPv6AddressMode != "") {
+	if was.EnableDHCP && !s.EnableDHCP && s.HasMode() {
 		return invalidInput("Cannot disable enable_dhcp with ipv6 attributes set")
 	}
 	if err := s.check(s.EnableDHCP && !was.EnableDHCP); err != nil {
@@ -211,6 +214,9 @@ func (s *Subnet) checkModes() error {
 	}
 	return nil
 }
+
+// HasMode says that an IPv6 mode is set. Such a subnet always has DHCP.
+func (s *Subnet) HasMode() bool { return s.IPv6RAMode != "" || s.IPv6AddressMode != "" }
 
 // AutoAddress says that servers give themselves the address: it follows from
 // the MAC address, and every port of the network has one.

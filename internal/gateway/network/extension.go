@@ -17,6 +17,8 @@ type extension struct{ alias, name, description, updated string }
 var extensions = []extension{
 	{"agent", "agent", "The agent management extension.", "2013-02-03T10:00:00-00:00"},
 	{"agent-resources-synced", "Agent's Resource View Synced to Placement", "Stores success/failure of last sync to Placement", "2018-12-19T00:00:00-00:00"},
+	{"address-group", "Address group", "Support address group", "2020-07-15T10:00:00-00:00"},
+	{"address-scope", "Address scope", "Address scopes extension.", "2015-07-26T10:00:00-00:00"},
 	{"allowed-address-pairs", "Allowed Address Pairs", "Provides allowed address pairs", "2013-07-23T10:00:00-00:00"},
 	{"availability_zone", "Availability Zone", "The availability zone extension.", "2015-01-01T10:00:00-00:00"},
 	{"availability_zone_filter", "Availability Zone Filter Extension", "Add filter parameters to AvailabilityZone resource", "2018-06-22T10:00:00-00:00"},
@@ -24,6 +26,7 @@ var extensions = []extension{
 	{"binding-extended", "Port Bindings Extended", "Expose port bindings of a virtual port to external application", "2017-07-17T10:00:00-00:00"},
 	{"dhcp_agent_scheduler", "DHCP Agent Scheduler", "Schedule networks among dhcp agents", "2013-02-07T10:00:00-00:00"},
 	{"dvr", "Distributed Virtual Router", "Enables configuration of Distributed Virtual Routers.", "2014-06-1T10:00:00-00:00"},
+	{"default-subnetpools", "Default Subnetpools", "Provides ability to mark and use a subnetpool as the default.", "2016-02-18T18:00:00-00:00"},
 	{"empty-string-filtering", "Empty String Filtering Extension", "Allow filtering by attributes with empty string value", "2018-05-01T10:00:00-00:00"},
 	{"ext-gw-mode", "Neutron L3 Configurable external gateway mode", "Extension of the router abstraction for specifying whether SNAT should occur on the external gateway", "2013-03-28T10:00:00-00:00"},
 	{"external-net", "Neutron external network", "Adds external network attribute to network resource.", "2013-01-14T10:00:00-00:00"},
@@ -71,6 +74,7 @@ var extensions = []extension{
 	{"router-admin-state-down-before-update", "Enforce Router's Admin State Down Before Update Extension", "Ensure that the admin state of a router is DOWN (admin_state_up=False) before updating the distributed attribute", "2019-07-02T15:56:00"},
 	{"router_availability_zone", "Router Availability Zone", "Availability zone support for router.", "2015-01-01T10:00:00-00:00"},
 	{"security-group", "security-group", "The security groups extension.", "2012-10-05T10:00:00-00:00"},
+	{"security-groups-remote-address-group", "Remote address group id field for security group rules", "Add new field of remote address group id in SG rules", "2020-08-25T10:00:00-00:00"},
 	{"security-groups-normalized-cidr", "Normalized CIDR field for security group rules", "Add new field with normalized remote_ip_prefix cidr in SG rule", "2020-07-28T10:00:00-00:00"},
 	{"service-type", "Neutron Service Type Management", "API for retrieving service providers for Neutron advanced services", "2013-01-20T00:00:00-00:00"},
 	{"sorting", "Sorting support", "Extension that indicates that sorting is enabled.", "2016-06-12T00:00:00-00:00"},
@@ -79,6 +83,10 @@ var extensions = []extension{
 	{"standard-attr-tag", "Tag support for resources with standard attribute: network, subnet, port, router, floatingip, security_group", "Enables to set tag on resources with standard attribute.", "2017-01-01T00:00:00-00:00"},
 	{"standard-attr-timestamp", "Resource timestamps", "Adds created_at and updated_at fields to all Neutron resources that have Neutron standard attributes.", "2016-09-12T10:00:00-00:00"},
 	{"stateful-security-group", "Stateful security group", "Indicates if the security group is stateful or not", "2019-11-26T09:00:00-00:00"},
+	{"subnet-service-types", "Subnet service types", "Provides ability to set the subnet service_types field", "2016-03-15T18:00:00-00:00"},
+	{"subnet_allocation", "Subnet Allocation", "Enables allocation of subnets from a subnet pool", "2015-03-30T10:00:00-00:00"},
+	{"subnet_onboard", "Subnet Onboard", "Provides support for onboarding subnets into subnet pools", "2018-12-18T09:00:00-00:00"},
+	{"subnetpool-prefix-ops", "Subnet Pool Prefix Operations", "Provides support for adjusting the prefix list of subnet pools", "2019-02-08T10:00:00-00:00"},
 }
 
 func (e extension) view() map[string]any {
@@ -125,7 +133,6 @@ func resources(_ context.Context, _ identity.Caller, r *gateway.Request) (*gatew
 func closed() []gateway.Route {
 	var routes []gateway.Route
 	for _, c := range []struct{ paths, note string }{
-		{"address-groups address-scopes", "addresses are given out of subnets only"},
 		{"auto-allocated-topology", "it needs subnet pools"},
 		{"default-security-group-rules security-groups-default-statefulness", "newer than the pods"},
 		{"flavors service_profiles", "routers are of one kind"},
@@ -150,12 +157,7 @@ func closed() []gateway.Route {
 		"PUT "+gateways+"remove_external_gateways")...)
 	routes = append(routes, refused("not in the pods' own Neutron", "GET "+helpers, "POST "+helpers,
 		"GET "+helpers+"/{helper}", "PUT "+helpers+"/{helper}", "DELETE "+helpers+"/{helper}")...)
-	return append(routes,
-		gateway.Route{Method: "GET", Pattern: "/subnetpools", Strategy: gateway.Central, Policy: "get_subnetpool", Handle: noPools,
-			Note: "part of every Neutron; there are none here"},
-		gateway.Route{Method: "GET", Pattern: "/subnetpools/{id}", Strategy: gateway.Central, Policy: "get_subnetpool", Handle: noPool},
-		gateway.Route{Method: "POST", Pattern: "/subnetpools", Strategy: gateway.Refused, Handle: refusedPool, Note: "subnets are made by prefix"},
-	)
+	return routes
 }
 
 // refused are lines "METHOD /path" that have no answer.
@@ -170,16 +172,4 @@ func refused(note string, lines ...string) []gateway.Route {
 
 func absent(context.Context, identity.Caller, *gateway.Request) (*gateway.Reply, error) {
 	return nil, fault.New(fault.NotFound, gateway.CodeNoRoute, "The resource could not be found.")
-}
-
-func noPools(context.Context, identity.Caller, *gateway.Request) (*gateway.Reply, error) {
-	return gateway.JSON(http.StatusOK, map[string]any{"subnetpools": []string{}}), nil
-}
-
-func noPool(_ context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-	return nil, fault.New(fault.NotFound, "SubnetPoolNotFound", "Subnet pool %s could not be found.", r.Param("id"))
-}
-
-func refusedPool(context.Context, identity.Caller, *gateway.Request) (*gateway.Reply, error) {
-	return nil, fault.New(fault.Refused, "", "Subnet pools are not offered in this region: make subnets by prefix.")
 }

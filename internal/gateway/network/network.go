@@ -22,6 +22,8 @@ var networkAttributes = tagged(
 	attribute{name: "mtu", read: readNonNegative, post: true, put: true, guard: true, filter: filterNumber, sort: true},
 	attribute{name: "port_security_enabled", read: readFlag, fallback: true, post: true, put: true, guard: true, filter: filterFlag},
 	qosAttribute,
+	attribute{name: "ipv4_address_scope"},
+	attribute{name: "ipv6_address_scope"},
 	attribute{name: "availability_zone_hints", read: readTexts, post: true},
 	attribute{name: "availability_zones"},
 	attribute{name: providerType, read: readText(32), post: true, put: true, guard: true, filter: asIs},
@@ -132,6 +134,7 @@ func (a *api) viewNetworks(ctx context.Context, _ identity.Caller, all []topolog
 	for i, n := range all {
 		m := owned(n.ID, n.ProjectID, n.Description, n.CreatedAt, n.UpdatedAt, n.Revision)
 		m["name"], m["admin_state_up"], m["status"], m["subnets"] = n.Name, n.AdminStateUp, topology.StatusActive, n.Subnets
+		m["ipv4_address_scope"], m["ipv6_address_scope"] = orNull(n.IPv4Scope), orNull(n.IPv6Scope)
 		m["shared"], m["router:external"], m["mtu"] = n.Shared, n.External, n.MTU
 		if n.External { // as in Neutron: others have no such field
 			m["is_default"] = n.IsDefault

@@ -345,11 +345,17 @@ func check(match revision, current int64) error {
 		"Constrained to %d, but current revision is %d", *match, current)
 }
 
-// The attributes that every resource has.
+// identified has the attributes of every resource first, standard those of nearly
+// every one.
+func identified(attributes ...attribute) []attribute {
+	return append([]attribute{
+		{name: "id", filter: asIs, sort: true},
+		{name: "project_id", read: readText(255), post: true, filter: asIs, sort: true},
+	}, attributes...)
+}
+
 func standard(attributes ...attribute) []attribute {
-	id := attribute{name: "id", filter: asIs, sort: true}
-	project := attribute{name: "project_id", read: readText(255), post: true, filter: asIs, sort: true}
-	return append(append([]attribute{id, project}, attributes...),
+	return append(identified(attributes...),
 		attribute{name: "description", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 		attribute{name: "created_at", sort: true},
 		attribute{name: "updated_at", sort: true},

@@ -14,6 +14,7 @@ import (
 var ruleAttributes = standard(
 	attribute{name: "security_group_id", read: readText(36), required: true, post: true, filter: asIs, sort: true},
 	attribute{name: "remote_group_id", read: readTextOrNull, post: true, filter: asIs, sort: true},
+	attribute{name: "remote_address_group_id", read: readTextOrNull, post: true, filter: asIs, sort: true},
 	attribute{name: "direction", read: readOneOf(nil, topology.Ingress, topology.Egress), required: true, post: true, filter: asIs, sort: true},
 	attribute{name: "protocol", read: readProtocol, post: true, filter: filterProtocol, sort: true},
 	attribute{name: "port_range_min", read: readPort, post: true, filter: filterNumber, sort: true},
@@ -119,6 +120,7 @@ func (a *api) createRules(ctx context.Context, by identity.Caller, all []values)
 		set(v, "description", &r.Description)
 		set(v, "security_group_id", &r.GroupID)
 		set(v, "remote_group_id", &r.RemoteGroupID)
+		set(v, "remote_address_group_id", &r.AddressGroupID)
 		set(v, "direction", &r.Direction)
 		set(v, "protocol", &r.Protocol)
 		set(v, "ethertype", &r.EtherType)
@@ -129,6 +131,11 @@ func (a *api) createRules(ctx context.Context, by identity.Caller, all []values)
 		}
 		if r.RemoteGroupID != "" {
 			if err := a.usableGroup(ctx, by, r.RemoteGroupID); err != nil {
+				return nil, err
+			}
+		}
+		if r.AddressGroupID != "" {
+			if _, err := a.addressGroups().get(ctx, by, r.AddressGroupID); err != nil {
 				return nil, err
 			}
 		}
@@ -165,6 +172,7 @@ func viewRules(_ context.Context, _ identity.Caller, all []topology.Rule) ([]map
 		m["security_group_id"], m["direction"], m["ethertype"] = r.GroupID, r.Direction, r.EtherType
 		m["protocol"], m["port_range_min"], m["port_range_max"] = orNull(r.Protocol), r.PortMin, r.PortMax
 		m["remote_ip_prefix"], m["remote_group_id"] = orNull(r.RemoteIPPrefix), orNull(r.RemoteGroupID)
+		m["remote_address_group_id"] = orNull(r.AddressGroupID)
 		m["normalized_cidr"] = orNull(r.NormalizedCIDR())
 		shown[i] = m
 	}

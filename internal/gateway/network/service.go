@@ -74,6 +74,11 @@ func Service(d Deps) gateway.Service {
 	routes = append(routes, a.agentRoutes()...)
 	routes = append(routes, providerRoutes()...)
 	routes = append(routes, a.qosRoutes()...)
+	routes = append(routes, a.addressScopes().routes()...)
+	routes = append(routes, a.addressGroups().routes()...)
+	routes = append(routes, a.addressGroupRoutes()...)
+	routes = append(routes, a.subnetPools().routes()...)
+	routes = append(routes, a.subnetPoolRoutes()...)
 	routes = append(routes, a.quotas()...)
 	routes = append(routes, closed()...)
 	for i := range routes {

@@ -3,6 +3,8 @@ package network
 import (
 	"context"
 	"net/netip"
+	"strconv"
+	"strings"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/identity"
@@ -17,6 +19,7 @@ var subnetAttributes = tagged(
 	attribute{name: "ip_version", read: readOneOf(readNumber, 4, 6), required: true, post: true, filter: filterNumber, sort: true},
 	attribute{name: "network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
 	attribute{name: "subnetpool_id", read: readPoolID, post: true, filter: asIs, sort: true},
+	attribute{name: "use_default_subnetpool", read: readFlag, fallback: false, post: true, see: nobody},
 	attribute{name: "prefixlen", read: readNonNegative, post: true, see: nobody},
 	attribute{name: "cidr", read: readCIDR, post: true, filter: filterCIDR, sort: true},
 	attribute{name: "gateway_ip", read: readIP, post: true, put: true, filter: filterIP, sort: true},
@@ -26,19 +29,43 @@ var subnetAttributes = tagged(
 	attribute{name: "enable_dhcp", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
 	attribute{name: "ipv6_ra_mode", read: ipv6Modes, post: true, filter: asIs, sort: true},
 	attribute{name: "ipv6_address_mode", read: ipv6Modes, post: true, filter: asIs, sort: true},
+	attribute{name: "service_types", read: readServiceTypes, post: true, put: true},
 	attribute{name: "shared", see: nobody, filter: filterFlag},
 )
 
-// readPoolID: there are no subnet pools, so none can be found.
+// readPoolID: null is no pool. Prefix delegation, Neutron's pool without an ID,
+// needs a router of the pods' own.
 func readPoolID(name string, v any) (any, error) {
 	if v == nil {
-		return nil, nil
+		return "", nil
 	}
-	id, err := readUUID(name, v)
-	if err == nil {
-		err = fault.New(fault.NotFound, "SubnetPoolNotFound", "Subnet pool %s could not be found.", id)
+	return readUUID(name, v)
+}
+
+// readServiceTypes reads device owners. Neutron's check of them is meant to ask
+// for one of three prefixes, and takes whatever begins with a letter of the last.
+func readServiceTypes(_ string, v any) (any, error) {
+	elements, ok := v.([]any)
+	switch {
+	case v == nil:
+		return []string{}, nil
+	case !ok:
+		return nil, badRequest("Subnet service types must be a list.")
 	}
-	return nil, err
+	types := []string{}
+	for _, e := range elements {
+		s, ok := e.(string)
+		if !ok {
+			return nil, fault.New(fault.Invalid, "InvalidInputSubnetServiceType",
+				"Subnet service type %s is not a string.", python(e))
+		}
+		if !strings.HasPrefix(s, "network:") && !strings.HasPrefix(s, "neutron:") && (s == "" || !strings.Contains(topology.OwnerCompute, s[:1])) {
+			return nil, fault.New(fault.Invalid, "InvalidSubnetServiceType",
+				"Subnet service type %s does not correspond to a valid device owner.", s)
+		}
+		types = append(types, s)
+	}
+	return types, nil
 }
 
 func readPools(name string, v any) (any, error) {
@@ -146,11 +173,6 @@ func (a *api) subnets() *resource[topology.Subnet] {
 	}
 }
 
-// errNoModes: a pod's subnet with a mode cannot be made with DHCP off, which is
-// how its agents are kept from choosing addresses.
-var errNoModes = fault.New(fault.Invalid, "InvalidInput", "Invalid input for operation: "+
-	"ipv6_ra_mode and ipv6_address_mode are not offered in this region: IPv6 subnets are static.")
-
 func (a *api) createSubnets(ctx context.Context, by identity.Caller, all []values) ([]topology.Subnet, error) {
 	specs := make([]topology.SubnetSpec, len(all))
 	for i, v := range all {
@@ -160,14 +182,11 @@ func (a *api) createSubnets(ctx context.Context, by identity.Caller, all []value
 		set(v, "ip_version", &s.IPVersion)
 		set(v, "ipv6_ra_mode", &s.IPv6RAMode)
 		set(v, "ipv6_address_mode", &s.IPv6AddressMode)
-		if s.IPv6RAMode != "" || s.IPv6AddressMode != "" {
-			return nil, errNoModes
-		}
 		setSubnet(&s.Subnet, v)
 		if gateway, sent := v["gateway_ip"].(netip.Addr); sent {
 			s.NoGateway = !gateway.IsValid()
 		}
-		if err := setPrefix(&s.Subnet, v); err != nil {
+		if err := a.setPrefix(ctx, by, s, v); err != nil {
 			return nil, err
 		}
 		if _, err := a.networks().get(ctx, by, s.NetworkID); err != nil {
@@ -186,17 +205,60 @@ func (a *api) onNetwork(ctx context.Context, by identity.Caller, id string, may 
 	return may(n)
 }
 
-func setPrefix(s *topology.Subnet, v values) error {
-	_, byLength := v["prefixlen"]
+// setPrefix takes over what says where the subnet's addresses come from.
+func (a *api) setPrefix(ctx context.Context, by identity.Caller, s *topology.SubnetSpec, v values) error {
+	length, byLength := v["prefixlen"].(int)
 	prefix, named := v["cidr"].(netip.Prefix)
-	switch {
-	case named && byLength:
+	if named && byLength {
 		return badResource("subnets", "cidr and prefixlen must not be supplied together")
-	case !named:
-		return badResource("subnets", "a subnetpool must be specified in the absence of a cidr")
 	}
-	s.CIDR = prefix
+	if named {
+		s.CIDR = prefix
+	}
+	if byLength {
+		s.PrefixLen = &length
+	}
+	var err error
+	if s.SubnetPoolID, err = a.poolFor(ctx, by, s.IPVersion, v); err != nil {
+		return err
+	}
+	switch {
+	case !named && s.SubnetPoolID == "":
+		return badResource("subnets", "a subnetpool must be specified in the absence of a cidr")
+	case !named && s.AllocationPools != nil:
+		return badResource("subnets", "allocation_pools allowed only for specific subnet requests.")
+	}
 	return nil
+}
+
+// poolFor is the pool that the subnet is cut out of; empty if none.
+func (a *api) poolFor(ctx context.Context, by identity.Caller, version int, v values) (string, error) {
+	id, _ := v["subnetpool_id"].(string)
+	byDefault, _ := v["use_default_subnetpool"].(bool)
+	switch {
+	case id != "" && byDefault:
+		return "", badResource("subnets", "subnetpool_id and use_default_subnetpool cannot both be specified")
+	case id != "":
+		_, err := a.subnetPools().get(ctx, by, id)
+		return id, err
+	case !byDefault:
+		return "", nil
+	}
+	p, err := a.defaultPool(ctx, by, version)
+	return p.ID, err
+}
+
+// defaultPool is the default pool of the IP version, if the caller sees it.
+func (a *api) defaultPool(ctx context.Context, by identity.Caller, version int) (topology.SubnetPool, error) {
+	all, err := a.Store.SubnetPools().List(ctx, store.Query{ProjectID: scopeOf(by),
+		Filters: map[string][]string{"is_default": {"true"}, "ip_version": {strconv.Itoa(version)}}})
+	if err != nil {
+		return topology.SubnetPool{}, err
+	}
+	if len(all) == 0 {
+		return topology.SubnetPool{}, topology.NoDefaultPool(version)
+	}
+	return all[0], nil
 }
 
 // setSubnet takes over what may also be changed later.
@@ -208,6 +270,7 @@ func setSubnet(s *topology.Subnet, v values) {
 	set(v, "dns_nameservers", &s.DNSNameservers)
 	set(v, "host_routes", &s.HostRoutes)
 	set(v, "enable_dhcp", &s.EnableDHCP)
+	set(v, "service_types", &s.ServiceTypes)
 }
 
 func (a *api) updateSubnet(ctx context.Context, _ identity.Caller, old *topology.Subnet, v values, match revision) (topology.Subnet, error) {
@@ -232,7 +295,7 @@ func viewSubnets(_ context.Context, _ identity.Caller, all []topology.Subnet) ([
 	for i, s := range all {
 		m := owned(s.ID, s.ProjectID, s.Description, s.CreatedAt, s.UpdatedAt, s.Revision)
 		m["name"], m["network_id"], m["ip_version"], m["cidr"] = s.Name, s.NetworkID, s.IPVersion, s.CIDR
-		m["gateway_ip"], m["subnetpool_id"] = nil, nil
+		m["gateway_ip"], m["subnetpool_id"], m["service_types"] = nil, orNull(s.SubnetPoolID), s.ServiceTypes
 		if s.GatewayIP.IsValid() {
 			m["gateway_ip"] = s.GatewayIP
 		}

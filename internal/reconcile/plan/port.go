@@ -45,7 +45,7 @@ func (p Port) PodID() string { return p.ID }
 // FixedIP is an address of a pod's port; the subnet is the pod's.
 type FixedIP struct {
 	SubnetID string `json:"subnet_id"`
-	Address  string `json:"ip_address"`
+	Address  string `json:"ip_address,omitempty"`
 }
 
 // Pair is an allowed address pair of a pod's port.
@@ -62,6 +62,54 @@ type Refs struct {
 	Groups  map[string]string
 	// QoSPolicy is the pod's ID of the port's own one; empty: it has none.
 	QoSPolicy string
+	// Auto are those of our subnets whose addresses follow from the MAC.
+	Auto map[string]bool
+}
+
+// Auto picks out the subnets whose addresses follow from the MAC.
+func Auto(subnets []topology.Subnet) map[string]bool {
+	auto := map[string]bool{}
+	for i := range subnets {
+		if subnets[i].AutoAddress() {
+			auto[subnets[i].ID] = true
+		}
+	}
+	return auto
+}
+
+// Swap says that two reserved ports have each other's address in a subnet.
+type Swap struct {
+	SubnetID string // ours
+	Ports    [2]string
+}
+
+// Swaps finds out which of the reserved ports have changed places, and changes
+// them in ports. A pod's agents take what is in the pools: which of them has which
+// of our addresses is nobody's concern, so we follow.
+func Swaps(ports []topology.Port, found []Port, refs Refs) []Swap {
+	var swaps []Swap
+	for i := range ports {
+		for k := range ports[i].FixedIPs {
+			mine := &ports[i].FixedIPs[k]
+			for _, f := range found[i].FixedIPs {
+				if f.SubnetID != refs.Subnets[mine.SubnetID] || f.Address == mine.Address.String() {
+					continue
+				}
+				for j := i + 1; j < len(ports); j++ {
+					at := slices.IndexFunc(ports[j].FixedIPs, func(ip topology.FixedIP) bool {
+						return ip.SubnetID == mine.SubnetID && ip.Address.String() == f.Address
+					})
+					if at >= 0 {
+						other := &ports[j].FixedIPs[at]
+						mine.Address, other.Address = other.Address, mine.Address
+						swaps = append(swaps, Swap{mine.SubnetID, [2]string{ports[i].ID, ports[j].ID}})
+						break
+					}
+				}
+			}
+		}
+	}
+	return swaps
 }
 
 // NewPort is the body that creates the port in a pod, with our addresses and
@@ -75,7 +123,7 @@ func NewPort(p topology.Port, refs Refs) map[string]any {
 		"network_id":            refs.Network,
 		"mac_address":           p.MACAddress,
 		"admin_state_up":        p.AdminStateUp,
-		"fixed_ips":             fixedIPs(p, refs),
+		"fixed_ips":             asked(p, refs),
 		"port_security_enabled": p.PortSecurityEnabled,
 	}
 	if p.DeviceOwner == topology.OwnerDHCP {
@@ -179,7 +227,7 @@ func UpdatePort(want topology.Port, found Port, refs Refs) Changes {
 	c := Changes{}
 	set(c, "description", found.Description, Mark("port", want.ID))
 	if f := fixedIPs(want, refs); !sameSet(found.FixedIPs, f) {
-		c["fixed_ips"] = f
+		c["fixed_ips"] = asked(want, refs)
 	}
 	if want.DeviceOwner == topology.OwnerDHCP {
 		return c
@@ -213,10 +261,31 @@ func UpdatePort(want topology.Port, found Port, refs Refs) Changes {
 	return c
 }
 
+// fixedIPs are the port's addresses in the pod's subnets, of those that the pod
+// has yet.
 func fixedIPs(p topology.Port, refs Refs) []FixedIP {
 	out := make([]FixedIP, 0, len(p.FixedIPs))
 	for _, f := range p.FixedIPs {
-		out = append(out, FixedIP{SubnetID: refs.Subnets[f.SubnetID], Address: f.Address.String()})
+		if id, ok := refs.Subnets[f.SubnetID]; ok {
+			out = append(out, FixedIP{SubnetID: id, Address: f.Address.String()})
+		}
+	}
+	return out
+}
+
+// asked is how to ask for them: where an address follows from the MAC, which is
+// ours, Neutron allows nobody to name it and comes to the same by itself.
+func asked(p topology.Port, refs Refs) []FixedIP {
+	out := make([]FixedIP, 0, len(p.FixedIPs))
+	for _, f := range p.FixedIPs {
+		id, ok := refs.Subnets[f.SubnetID]
+		switch {
+		case !ok:
+		case refs.Auto[f.SubnetID]:
+			out = append(out, FixedIP{SubnetID: id})
+		default:
+			out = append(out, FixedIP{SubnetID: id, Address: f.Address.String()})
+		}
 	}
 	return out
 }

@@ -35,6 +35,7 @@ func TestRules(t *testing.T) {
 	member := func(etherType, prefix string) plan.Rule {
 		return plan.Rule{GroupID: "pg", ProjectID: "p", Description: "tricircle", Direction: "ingress", EtherType: etherType, RemotePrefix: ptr(prefix)}
 	}
+	named := topology.Rule{Direction: "ingress", EtherType: "IPv4", AddressGroupID: "a"}
 	here := map[string]plan.Remote{"g": {PodGroupID: "pg"}}
 	both := map[string]plan.Remote{"g": {PodGroupID: "pg", Elsewhere: addrs("10.0.0.9", "fd00::9")}}
 
@@ -61,6 +62,12 @@ func TestRules(t *testing.T) {
 		{"a remote group without members here allows no one here",
 			topology.SecurityGroup{ID: "g", ProjectID: "p", Rules: []topology.Rule{{Direction: "ingress", EtherType: "IPv4", RemoteGroupID: "h"}}},
 			plan.Group{ID: "pg"}, map[string]plan.Remote{"h": {}}, nil, nil},
+		{"an address group is the pod's", defaultGroup(named), podDefaultGroup(),
+			map[string]plan.Remote{"g": {PodGroupID: "pg"}, "a": {PodAddressGroupID: "pa"}},
+			[]plan.Rule{{GroupID: "pg", ProjectID: "p", Description: "tricircle", Direction: "ingress", EtherType: "IPv4", AddressGroup: ptr("pa")}}, nil},
+		{"and is known again", defaultGroup(named), podDefaultGroup(plan.Rule{ID: "9", Direction: "ingress", EtherType: "IPv4", AddressGroup: ptr("pa")}),
+			map[string]plan.Remote{"g": {PodGroupID: "pg"}, "a": {PodAddressGroupID: "pa"}}, nil, nil},
+		{"without it nobody is let in", defaultGroup(named), podDefaultGroup(), here, nil, nil},
 	} {
 		add, remove := plan.Rules(tc.want, tc.found, tc.remotes)
 		if diff := cmp.Diff(tc.add, add); diff != "" {

@@ -32,13 +32,16 @@ type Rule struct {
 	PortMax       *int    `json:"port_range_max"`
 	RemotePrefix  *string `json:"remote_ip_prefix"`
 	RemoteGroupID *string `json:"remote_group_id"`
+	AddressGroup  *string `json:"remote_address_group_id"`
 	Description   string  `json:"description,omitempty"`
 }
 
-// Remote is what a rule with a remote group means in one pod.
+// Remote is what a rule with a remote group, or an address group, means in one
+// pod.
 type Remote struct {
-	PodGroupID string       // the group there; empty: it has no members there
-	Elsewhere  []netip.Addr // members' addresses in other pods
+	PodAddressGroupID string       // the address group there
+	PodGroupID        string       // the group there; empty: it has no members there
+	Elsewhere         []netip.Addr // members' addresses in other pods
 }
 
 // UpdateGroup is what to change in the pod's group itself.
@@ -86,6 +89,13 @@ func Rules(want topology.SecurityGroup, found Group, remotes map[string]Remote) 
 func realise(r topology.Rule, remotes map[string]Remote) []Rule {
 	base := Rule{Direction: r.Direction, EtherType: r.EtherType, Protocol: ref(r.Protocol),
 		PortMin: r.PortMin, PortMax: r.PortMax, RemotePrefix: ref(r.RemoteIPPrefix)}
+	if r.AddressGroupID != "" {
+		id := remotes[r.AddressGroupID].PodAddressGroupID
+		if id == "" {
+			return nil // rather than let everybody in
+		}
+		base.AddressGroup = ref(id)
+	}
 	if r.RemoteGroupID == "" {
 		return []Rule{base}
 	}
@@ -110,7 +120,7 @@ func realise(r topology.Rule, remotes map[string]Remote) []Rule {
 // key is equal for rules that Neutron takes for the same.
 func (r Rule) key() string {
 	return strings.Join([]string{r.Direction, strings.ToLower(r.EtherType), protocol(deref(r.Protocol)),
-		number(r.PortMin), number(r.PortMax), prefix(deref(r.RemotePrefix)), deref(r.RemoteGroupID)}, "|")
+		number(r.PortMin), number(r.PortMax), prefix(deref(r.RemotePrefix)), deref(r.RemoteGroupID), deref(r.AddressGroup)}, "|")
 }
 
 // protocols are the names that Neutron takes for numbers and gives back as asked.

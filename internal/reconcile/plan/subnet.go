@@ -39,7 +39,8 @@ type Route struct {
 // the reserved ports exist: with it on, the pod's agent would make a port of its
 // own first, at an address of its choice. The pools hold the reserved addresses
 // and no other, so that nothing a pod allocates by itself can be an address that
-// we give to somebody else.
+// we give to somebody else. With an IPv6 mode DHCP cannot be off: then the ports
+// are there first.
 func NewSubnet(s topology.Subnet, podNetworkID string, reserved []netip.Addr) map[string]any {
 	body := map[string]any{
 		"name":            s.Name,
@@ -49,9 +50,15 @@ func NewSubnet(s topology.Subnet, podNetworkID string, reserved []netip.Addr) ma
 		"ip_version":      s.IPVersion,
 		"cidr":            s.CIDR.String(),
 		"gateway_ip":      gateway(s),
-		"enable_dhcp":     false,
+		"enable_dhcp":     s.HasMode(),
 		"dns_nameservers": orEmpty(s.DNSNameservers),
 		"host_routes":     routes(s.HostRoutes),
+	}
+	if s.IPv6RAMode != "" {
+		body["ipv6_ra_mode"] = s.IPv6RAMode
+	}
+	if s.IPv6AddressMode != "" {
+		body["ipv6_address_mode"] = s.IPv6AddressMode
 	}
 	// Neutron takes an empty list on creation for "the default pools".
 	if pools := pools(reserved); len(pools) > 0 {

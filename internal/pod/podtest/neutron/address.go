@@ -70,8 +70,12 @@ func fixed(subnet rest.Doc, ip netip.Addr) rest.Doc {
 }
 
 func derived(subnet rest.Doc) bool {
-	mode := rest.Str(subnet, "ipv6_address_mode")
-	return mode == "slaac" || mode == "dhcpv6-stateless"
+	for _, name := range []string{"ipv6_address_mode", "ipv6_ra_mode"} {
+		if mode := rest.Str(subnet, name); mode == "slaac" || mode == "dhcpv6-stateless" {
+			return true
+		}
+	}
+	return false
 }
 
 // fromMAC is the EUI-64 address.
@@ -92,11 +96,16 @@ func (s *Server) allocate(network rest.Doc, want, keep []rest.Doc, mac string) (
 			return nil, err
 		}
 		text := rest.Str(w, "ip_address")
-		if text == "" {
-			if derived(sub) {
-				out = append(out, fromMAC(sub, mac))
-				continue
+		if derived(sub) {
+			named, _ := netip.ParseAddr(text)
+			kept := slices.ContainsFunc(keep, func(k rest.Doc) bool { return parse(k, "ip_address") == named })
+			if text != "" && !kept {
+				return nil, rest.Errorf(400, "AllocationOnAutoAddressSubnet",
+					"IPv6 address %s cannot be directly assigned to a port on subnet %s as the subnet is configured for automatic addresses", text, sub["id"])
 			}
+			continue // comes below
+		}
+		if text == "" {
 			ip, ok := s.free(sub, append(slices.Clone(out), keep...))
 			if !ok {
 				return nil, exhausted(network)
@@ -110,6 +119,11 @@ func (s *Server) allocate(network rest.Doc, want, keep []rest.Doc, mac string) (
 			return nil, conflict("IpAddressAlreadyAllocated", "IP address %s already allocated in subnet %s", ip, sub["id"])
 		}
 		out = append(out, fixed(sub, ip))
+	}
+	for _, sub := range s.subnetsOf(rest.Str(network, "id")) {
+		if derived(sub) {
+			out = append(out, fromMAC(sub, mac))
+		}
 	}
 	return out, nil
 }

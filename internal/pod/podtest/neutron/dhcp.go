@@ -155,7 +155,11 @@ func (s *Server) cover(network, port rest.Doc, subnets []rest.Doc) {
 		if err != nil {
 			continue
 		}
-		next, changed = append(next, ips...), true
+		for _, ip := range ips {
+			if ip["subnet_id"] == sub["id"] {
+				next, changed = append(next, ip), true
+			}
+		}
 	}
 	if changed {
 		port["fixed_ips"] = next

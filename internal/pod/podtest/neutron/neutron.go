@@ -34,6 +34,7 @@ type Server struct {
 	Options
 	http http.Handler
 
+	addressGroups                                              rest.Store
 	networks, subnets, ports, groups, rules, routers, policies rest.Store
 
 	agents  []rest.Doc
@@ -95,6 +96,8 @@ func (s *Server) routes() http.Handler {
 	mux.Get("/v2.0/networks/{id}/dhcp-agents", api.Handle(s.listNetworkAgents))
 	mux.Put("/v2.0/routers/{id}/add_router_interface", api.Handle(s.addInterface))
 	mux.Put("/v2.0/routers/{id}/remove_router_interface", api.Handle(s.removeInterface))
+	mux.Put("/v2.0/address-groups/{id}/add_addresses", api.Handle(s.changeAddresses(addAddresses)))
+	mux.Put("/v2.0/address-groups/{id}/remove_addresses", api.Handle(s.changeAddresses(removeAddresses)))
 	mux.Post("/v2.0/qos/policies/{policy}/{rules}", api.Handle(s.makeQoSRule))
 	mux.Put("/v2.0/qos/policies/{policy}/{rules}/{id}", api.Handle(s.changeQoSRule))
 	mux.Delete("/v2.0/qos/policies/{policy}/{rules}/{id}", api.Handle(s.dropQoSRule))

@@ -60,6 +60,11 @@ func (s *Server) makeRule(c rest.Caller, in rest.Doc) (rest.Doc, error) {
 			return nil, err
 		}
 	}
+	if remote := rest.Str(d, "remote_address_group_id"); remote != "" {
+		if g := s.addressGroups.Find(remote); g == nil || !c.Sees(g["project_id"]) {
+			return nil, addressGroupMissing(remote)
+		}
+	}
 	if remote := rest.Str(d, "remote_group_id"); remote != "" {
 		if g := s.groups.Find(remote); g == nil || !c.Sees(g["project_id"]) {
 			return nil, groupMissing(remote)
@@ -191,6 +196,9 @@ func ruleRemote(d, in rest.Doc) error {
 	}
 	if group != "" {
 		d["remote_group_id"] = group
+	}
+	if addresses != "" {
+		d["remote_address_group_id"] = addresses
 	}
 	if prefix == "" {
 		return nil

@@ -66,9 +66,15 @@ func (s *Server) makeSubnet(c rest.Caller, in rest.Doc) (rest.Doc, error) {
 	gateway, ok := in["gateway_ip"]
 	if !ok {
 		gateway = cidr.Addr().Next().String()
+		if version == 6 {
+			gateway = cidr.Addr().String()
+		}
 	}
 	d["gateway_ip"] = gateway
 	copyIn(d, in, "name", "enable_dhcp", "ipv6_ra_mode", "ipv6_address_mode", "service_types", "description")
+	if err := checkModes(d, cidr); err != nil {
+		return nil, err
+	}
 	if err := options(d, in); err != nil {
 		return nil, err
 	}
@@ -82,7 +88,41 @@ func (s *Server) makeSubnet(c rest.Caller, in rest.Doc) (rest.Doc, error) {
 		return nil, err
 	}
 	s.touch(network)
+	s.deriveAll(network, d)
 	return d, nil
+}
+
+// checkModes: both modes are the same, need DHCP, and those whose addresses
+// follow from the MAC a /64.
+func checkModes(d rest.Doc, cidr netip.Prefix) error {
+	ra, address := rest.Str(d, "ipv6_ra_mode"), rest.Str(d, "ipv6_address_mode")
+	switch {
+	case ra == "" && address == "":
+		return nil
+	case cidr.Addr().Is4() && ra != "":
+		return invalid("ipv6_ra_mode is not valid when ip_version is 4.")
+	case cidr.Addr().Is4():
+		return invalid("ipv6_address_mode is not valid when ip_version is 4.")
+	case !rest.Bool(d, "enable_dhcp"):
+		return invalid("ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False.")
+	case ra != "" && address != "" && ra != address:
+		return invalid("ipv6_ra_mode set to '%s' with ipv6_address_mode set to '%s' is not valid. "+
+			"If both attributes are set, they must be the same value.", ra, address)
+	case derived(d) && cidr.Bits() != 64:
+		return invalid("Invalid CIDR %s for IPv6 address mode. OpenStack uses the EUI-64 address format, which requires the prefix to be /64.", cidr)
+	}
+	return nil
+}
+
+// deriveAll gives the ports that are there their address in a new subnet.
+func (s *Server) deriveAll(network, subnet rest.Doc) {
+	if !derived(subnet) {
+		return
+	}
+	for _, p := range s.portsOf(rest.Str(network, "id")) {
+		p["fixed_ips"] = append(rest.Docs(p, "fixed_ips"), fromMAC(subnet, rest.Str(p, "mac_address")))
+		s.touch(p)
+	}
 }
 
 // prefix checks the CIDR of a new subnet.
@@ -251,7 +291,7 @@ func (s *Server) dropSubnet(_ rest.Caller, d rest.Doc) error {
 	id := rest.Str(d, "id")
 	ports := s.portsOf(rest.Str(d, "network_id"))
 	for _, p := range ports {
-		if p["device_owner"] != ownerDHCP && hasSubnet(p, id) {
+		if p["device_owner"] != ownerDHCP && hasSubnet(p, id) && !derived(d) {
 			return conflict("SubnetInUse", "Unable to complete operation on subnet %s: One or more ports have an IP allocation from this subnet.", id)
 		}
 	}

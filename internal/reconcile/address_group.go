@@ -1,0 +1,72 @@
+package reconcile
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/reconcile/plan"
+	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/topology"
+)
+
+// addressGroup makes an address group right in a pod. A pod gets those that rules
+// of its security groups name.
+func (r *Reconciler) addressGroup(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	if !m.Wanted {
+		if needed, err := r.store.StillNeeded(ctx, m); err != nil || needed {
+			return err
+		}
+		return vanish[plan.AddressGroup](ctx, r, c, m)
+	}
+	want, err := r.store.AddressGroups().Find(ctx, m.ID)
+	if fault.Is(err, fault.NotFound) {
+		return nil // deleted meanwhile; the mapping has changed with it
+	}
+	if err != nil {
+		return err
+	}
+	there, fresh, err := object[plan.AddressGroup](ctx, r, c, m, want.ProjectID, plan.NewAddressGroup(want))
+	if err != nil || fresh {
+		return err
+	}
+	if err := update(ctx, c, m.Kind, there.ID, plan.UpdateAddressGroup(want, there)); err != nil {
+		return err
+	}
+	add, gone := plan.Addresses(want, there)
+	if err := changeAddresses(ctx, c, there.ID, "add_addresses", add); err != nil {
+		return err
+	}
+	return changeAddresses(ctx, c, there.ID, "remove_addresses", gone)
+}
+
+func changeAddresses(ctx context.Context, c *pod.Client, id, action string, addresses []string) error {
+	if len(addresses) == 0 {
+		return nil
+	}
+	return c.JSON(ctx, pod.Request{Service: pod.Network, Method: http.MethodPut,
+		Path: path(store.KindAddressGroup, id) + "/" + action, Op: "change the addresses of an address group"},
+		map[string]any{"addresses": addresses}, nil)
+}
+
+// needAddressGroups brings the address groups that the rules name into the pod and
+// adds them to what the rules mean there.
+func (r *Reconciler) needAddressGroups(ctx context.Context, podName string, rules []topology.Rule, remotes map[string]plan.Remote) error {
+	for _, rule := range rules {
+		id := rule.AddressGroupID
+		if _, done := remotes[id]; id == "" || done {
+			continue
+		}
+		g, err := r.store.AddressGroups().Find(ctx, id)
+		if err != nil {
+			return err
+		}
+		there, err := r.need(ctx, g.ProjectID, store.KindAddressGroup, podName, id)
+		if err != nil {
+			return err
+		}
+		remotes[id] = plan.Remote{PodAddressGroupID: there[id]}
+	}
+	return nil
+}
