@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/netip"
@@ -399,6 +400,11 @@ func (a *api) viewPorts(ctx context.Context, _ identity.Caller, all []topology.P
 		m["binding:host_id"], m["binding:vif_type"] = p.Host, p.VIFType
 		m["binding:profile"], m["binding:vif_details"] = p.Profile, p.VIFDetails
 		m["extra_dhcp_opts"], m["resource_request"] = p.DHCPOptions, nil
+		if request, err := a.requestOf(ctx, &p); err != nil {
+			return nil, err
+		} else if request != nil {
+			m["resource_request"] = request
+		}
 		if p.NUMAPolicy != "" {
 			m["numa_affinity_policy"] = p.NUMAPolicy
 		}
@@ -408,4 +414,22 @@ func (a *api) viewPorts(ctx context.Context, _ identity.Caller, all []topology.P
 		shown[i] = m
 	}
 	return shown, nil
+}
+
+// requestOf is what the port needs of its host, for the Nova that asks; nil is
+// nothing. Few ports have guarantees, so they are looked at one by one.
+func (a *api) requestOf(ctx context.Context, p *topology.Port) (*topology.ResourceRequest, error) {
+	id := cmp.Or(p.QoSPolicyID, p.QoSNetworkPolicyID)
+	if id == "" {
+		return nil, nil
+	}
+	policy, err := a.Store.QoSPolicies().Find(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil // gone at this moment
+	}
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.Store.FindNetwork(ctx, p.NetworkID)
+	return p.Request(policy.Rules, n.PhysicalNetwork), err
 }
