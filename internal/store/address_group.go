@@ -7,7 +7,8 @@ import (
 )
 
 var addressGroupRecord = newRecord(record[topology.AddressGroup]{
-	shape: shape{table: "address_groups", missing: topology.NoAddressGroup},
+	shape:  shape{table: "address_groups", missing: topology.NoAddressGroup},
+	shares: "address_group",
 	check: func(ctx context.Context, tx *Tx, before, after *topology.AddressGroup) error {
 		if after != nil {
 			return nil

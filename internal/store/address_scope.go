@@ -7,7 +7,8 @@ import (
 )
 
 var scopeRecord = newRecord(record[topology.AddressScope]{
-	shape: shape{table: "address_scopes", missing: topology.NoAddressScope, visible: ownOrShared},
+	shape:  shape{table: "address_scopes", missing: topology.NoAddressScope},
+	shares: "address_scope",
 	check: func(ctx context.Context, tx *Tx, before, after *topology.AddressScope) error {
 		switch {
 		case after == nil:
@@ -22,11 +23,6 @@ var scopeRecord = newRecord(record[topology.AddressScope]{
 		return nil
 	},
 })
-
-// ownOrShared are the things of the project and those that are shared with all.
-func ownOrShared(project string) []arm {
-	return []arm{own(project), {"t.shared = 1 AND t.project_id <> ?", []any{project}}}
-}
 
 // AddressScopes are the address scopes.
 func (s *Store) AddressScopes() Records[topology.AddressScope] {

@@ -22,7 +22,7 @@ var networkShape = &shape{
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
 		"description": {expr: "t.description"}, "admin_state_up": {expr: "t.admin_state_up", kind: flag},
-		"shared": {expr: "t.shared", kind: flag}, "router:external": {expr: "t.external", kind: flag},
+		"shared": sharedField("t.id", "t.shared"), "router:external": {expr: "t.external", kind: flag},
 		"status": {expr: "'ACTIVE'"}, "mtu": {expr: "t.mtu", kind: number},
 		"port_security_enabled":     {expr: "t.port_security_enabled", kind: flag},
 		"provider:network_type":     {expr: "t.network_type"},
@@ -32,10 +32,10 @@ var networkShape = &shape{
 		"created_at":                {expr: "t.created_at", kind: number}, "updated_at": {expr: "t.updated_at", kind: number},
 	},
 	visible: func(project string) []arm {
-		return []arm{
-			own(project), {"t.shared = 1 AND t.project_id <> ?", []any{project}},
-			{"t.external = 1 AND t.shared = 0 AND t.project_id <> ?", []any{project}},
-		}
+		return append(ownOrShared(project),
+			arm{"t.external = 1 AND t.shared = 0 AND t.project_id <> ? AND t.id NOT IN (" + targeted + ") AND t.id IN (" +
+				"SELECT r.object_id FROM rbac_policies r WHERE r.action = 'access_as_external' AND r.target IN ('*', ?))",
+				[]any{project, project, project}})
 	},
 	missing: topology.NoNetwork,
 }
@@ -92,6 +92,9 @@ func createNetwork(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.N
 		n.CreatedAt, n.UpdatedAt, n.Revision)
 	if err != nil {
 		return fmt.Errorf("cannot create network: %w", err)
+	}
+	if err := shareNetwork(ctx, tx, topology.Network{}, n); err != nil {
+		return err
 	}
 	return giveNetworkQoS(ctx, tx, n)
 }
@@ -225,10 +228,28 @@ func updateNetwork(ctx context.Context, tx *Tx, f topology.Fabric, before topolo
 	if err != nil {
 		return err
 	}
+	if err := shareNetwork(ctx, tx, before, n); err != nil {
+		return err
+	}
 	if err := touchTx(ctx, tx, KindNetwork, n.ID); err != nil {
 		return err
 	}
 	return releaseOldSegments(ctx, tx, n.ID)
+}
+
+// shareNetwork has the policies say what the network's flags do.
+func shareNetwork(ctx context.Context, tx *Tx, before topology.Network, n *topology.Network) error {
+	p := topology.RBACPolicy{ProjectID: n.ProjectID, ObjectType: "network", ObjectID: n.ID, Action: topology.AccessAsShared}
+	if n.Shared != before.Shared {
+		if err := openToAll(ctx, tx, p, n.Shared); err != nil {
+			return err
+		}
+	}
+	if n.External == before.External {
+		return nil
+	}
+	p.Action = topology.AccessAsExternal
+	return openToAll(ctx, tx, p, n.External)
 }
 
 // checkDefault refuses a second default among the external networks. As in
@@ -257,13 +278,17 @@ func checkNotExternal(ctx context.Context, tx *Tx, id string) error {
 		"since it has existing gateway ports.", id)
 }
 
+// partners are the projects that the network ? is shared with by name.
+const partners = `SELECT r.target FROM rbac_policies r WHERE r.object_id = ? AND r.action = 'access_as_shared' AND r.target <> '*'`
+
 // checkUnshare refuses to hide a network from others who use it.
 func checkUnshare(ctx context.Context, tx *Tx, n *topology.Network) error {
 	var others int
 	err := tx.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM ports WHERE network_id = ? AND project_id <> ? AND device_owner NOT LIKE 'network:%')
-			+ (SELECT count(*) FROM subnets WHERE network_id = ? AND project_id <> ?)`,
-		n.ID, n.ProjectID, n.ID, n.ProjectID).Scan(&others)
+		SELECT (SELECT count(*) FROM ports WHERE network_id = ? AND project_id <> ? AND device_owner NOT LIKE 'network:%'
+				AND project_id NOT IN (`+partners+`))
+			+ (SELECT count(*) FROM subnets WHERE network_id = ? AND project_id <> ? AND project_id NOT IN (`+partners+`))`,
+		n.ID, n.ProjectID, n.ID, n.ID, n.ProjectID, n.ID).Scan(&others)
 	if err != nil || others == 0 {
 		return err
 	}

@@ -10,11 +10,9 @@ var qosPolicies = newRecord(record[topology.QoSPolicy]{
 	shape: shape{
 		table:   "qos_policies",
 		missing: topology.NoQoSPolicy, anyMarker: true,
-		visible: func(project string) []arm {
-			return []arm{own(project), {"t.shared = 1 AND t.project_id <> ?", []any{project}}}
-		},
 	},
-	check: checkQoSPolicy,
+	shares: "qos_policy",
+	check:  checkQoSPolicy,
 	saved: func(ctx context.Context, tx *Tx, before, after *topology.QoSPolicy) error {
 		switch {
 		case after == nil:

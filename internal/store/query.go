@@ -19,8 +19,10 @@ type Query struct {
 	// ProjectID limits the list to what the project may see: its own and what is
 	// shared with it. Empty is all, for admins.
 	ProjectID string
-	Sort      []SortKey // then by ID
-	Limit     int       // 0: all
+	// Asker is the project of who asks, also of an admin: "shared" means with it.
+	Asker string
+	Sort  []SortKey // then by ID
+	Limit int       // 0: all
 	// Marker is the ID of the last one of the page before. fault.NotFound if the
 	// project cannot see it.
 	Marker      string
@@ -55,6 +57,8 @@ type field struct {
 	kind fieldKind
 	// match replaces the comparison for filters that are not one.
 	match func(values []string) (string, []any)
+	// asked is match where the answer depends on the project of who asks.
+	asked func(project string, values []string) (string, []any)
 }
 
 type fieldKind int
@@ -91,7 +95,7 @@ func (sh *shape) page(ctx context.Context, tx *Tx, q Query) (string, []any, erro
 	if err != nil {
 		return "", nil, err
 	}
-	where, args, err := sh.filters(q.Filters)
+	where, args, err := sh.filters(q)
 	if err != nil {
 		return "", nil, err
 	}
@@ -237,7 +241,8 @@ func (sh *shape) marker(ctx context.Context, tx *Tx, q Query, keys sortKeys) ([]
 // errNoRow never leaves the package.
 var errNoRow = errors.New("no row")
 
-func (sh *shape) filters(filters map[string][]string) (string, []any, error) {
+func (sh *shape) filters(q Query) (string, []any, error) {
+	filters := q.Filters
 	var where strings.Builder
 	var args []any
 	for _, name := range slices.Sorted(maps.Keys(filters)) {
@@ -251,6 +256,9 @@ func (sh *shape) filters(filters map[string][]string) (string, []any, error) {
 			return "", nil, fault.New(fault.Invalid, "", "%s cannot be filtered by %q", sh.table, name)
 		}
 		condition, values := f.condition(filters[name])
+		if f.asked != nil {
+			condition, values = f.asked(q.Asker, filters[name])
+		}
 		where.WriteString("\nAND " + condition)
 		args = append(args, values...)
 	}

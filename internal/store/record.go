@@ -26,6 +26,9 @@ type record[T any] struct {
 	shape
 	// counts is what quotas call it; empty: they do not count it.
 	counts string
+	// shares is what RBAC policies call it; empty: they are not about it. The column
+	// shared is the policy for all.
+	shares string
 	// check runs in the transaction of a change before it is written. before is
 	// nil on creation, after on deletion. It may complete after.
 	check func(ctx context.Context, tx *Tx, before, after *T) error
@@ -69,6 +72,9 @@ func newRecord[T any](r record[T]) *record[T] {
 		}
 	}
 	maps.Copy(r.fields, further)
+	if r.shares != "" {
+		r.visible, r.fields["shared"] = ownOrShared, sharedField("t.id", "t.shared")
+	}
 	if r.visible == nil {
 		r.visible = func(project string) []arm { return []arm{own(project)} }
 	}
@@ -275,6 +281,9 @@ func (r *record[T]) remove(ctx context.Context, tx *Tx, id string, allow func(*T
 
 // written does what comes with a change, and reads what it may have made.
 func (r *record[T]) written(ctx context.Context, tx *Tx, before, after *T) error {
+	if err := r.share(ctx, tx, before, after); err != nil {
+		return err
+	}
 	if r.saved != nil {
 		if err := r.saved(ctx, tx, before, after); err != nil {
 			return err

@@ -9,9 +9,11 @@ CREATE TABLE address_groups (
     revision    BIGINT NOT NULL,
     name        TEXT NOT NULL,
     addresses   TEXT NOT NULL
-);
+, shared BIGINT NOT NULL DEFAULT 0);
 
 CREATE INDEX address_groups_by_project ON address_groups (project_id, id);
+
+CREATE INDEX address_groups_shared ON address_groups (id) WHERE shared = 1;
 
 CREATE TABLE address_scopes (
     id          TEXT PRIMARY KEY,
@@ -353,6 +355,21 @@ CREATE TABLE quota_locks (
     PRIMARY KEY (service, project_id)
 );
 
+CREATE TABLE rbac_policies (
+    id          TEXT PRIMARY KEY,
+    project_id  TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    object_id   TEXT NOT NULL,
+    action      TEXT NOT NULL,
+    target      TEXT NOT NULL
+);
+
+CREATE INDEX rbac_policies_by_project ON rbac_policies (project_id, id);
+
+CREATE INDEX rbac_policies_by_target ON rbac_policies (target, action, object_id);
+
+CREATE UNIQUE INDEX rbac_policies_once ON rbac_policies (object_id, action, target);
+
 CREATE TABLE replicas (
     kind        TEXT NOT NULL,
     id          TEXT NOT NULL,
@@ -430,11 +447,13 @@ CREATE TABLE security_groups (
     created_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL,
     revision    BIGINT NOT NULL
-);
+, shared BIGINT NOT NULL DEFAULT 0);
 
 CREATE INDEX security_groups_by_project ON security_groups (project_id, id);
 
 CREATE UNIQUE INDEX security_groups_default ON security_groups (project_id) WHERE name = 'default';
+
+CREATE INDEX security_groups_shared ON security_groups (id) WHERE shared = 1;
 
 CREATE TABLE segments (
     physical_network TEXT NOT NULL,

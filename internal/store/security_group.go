@@ -16,20 +16,21 @@ import (
 
 var groupShape = &shape{
 	table: "security_groups",
-	columns: []string{"t.id", "t.project_id", "t.name", "t.description", "t.stateful",
+	columns: []string{"t.id", "t.project_id", "t.name", "t.description", "t.stateful", "t.shared",
 		"t.created_at", "t.updated_at", "t.revision"},
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
+		"shared":      sharedField("t.id", "t.shared"),
 		"description": {expr: "t.description"}, "stateful": {expr: "t.stateful", kind: flag},
 		"revision_number": {expr: "t.revision", kind: number},
 		"created_at":      {expr: "t.created_at", kind: number}, "updated_at": {expr: "t.updated_at", kind: number},
 	},
-	visible: func(project string) []arm { return []arm{own(project)} },
+	visible: ownOrShared,
 	missing: topology.NoSecurityGroup,
 }
 
 func scanGroup(row scanner) (g topology.SecurityGroup, err error) {
-	err = row.Scan(&g.ID, &g.ProjectID, &g.Name, &g.Description, &g.Stateful,
+	err = row.Scan(&g.ID, &g.ProjectID, &g.Name, &g.Description, &g.Stateful, &g.Shared,
 		intoTime(&g.CreatedAt), intoTime(&g.UpdatedAt), &g.Revision)
 	return g, err
 }
@@ -68,7 +69,7 @@ func createGroup(ctx context.Context, tx *Tx, g *topology.SecurityGroup) (bool, 
 		INSERT INTO security_groups (`+bare(groupShape)+`)
 		VALUES (`+marks(len(groupShape.columns))+`)
 		ON CONFLICT DO NOTHING`,
-		g.ID, g.ProjectID, g.Name, g.Description, g.Stateful, g.CreatedAt, g.UpdatedAt, g.Revision))
+		g.ID, g.ProjectID, g.Name, g.Description, g.Stateful, g.Shared, g.CreatedAt, g.UpdatedAt, g.Revision))
 	if err != nil || !got {
 		return false, err
 	}

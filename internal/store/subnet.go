@@ -23,15 +23,14 @@ var subnetShape = &shape{
 		"ip_version": {expr: "t.ip_version", kind: number}, "cidr": {expr: "t.cidr"}, "gateway_ip": {expr: "t.gateway_ip"},
 		"enable_dhcp": {expr: "t.enable_dhcp", kind: flag}, "ipv6_ra_mode": {expr: "t.ipv6_ra_mode"},
 		"ipv6_address_mode": {expr: "t.ipv6_address_mode"}, "subnetpool_id": {expr: "t.subnetpool_id"},
-		"shared": {match: func(values []string) (string, []any) {
-			return field{expr: "(SELECT n.shared FROM networks n WHERE n.id = t.network_id)", kind: flag}.condition(values)
-		}},
+		"shared":          sharedField("t.network_id", "(SELECT n.shared FROM networks n WHERE n.id = t.network_id)"),
 		"revision_number": {expr: "t.revision", kind: number},
 		"created_at":      {expr: "t.created_at", kind: number}, "updated_at": {expr: "t.updated_at", kind: number},
 	},
 	visible: func(project string) []arm {
 		return []arm{own(project), {
-			"t.project_id <> ? AND t.network_id IN (SELECT n.id FROM networks n WHERE n.shared = 1)", []any{project}}}
+			"t.project_id <> ? AND t.network_id IN (SELECT n.id FROM networks n WHERE n.shared = 1 UNION " + targeted + ")",
+			[]any{project, project}}}
 	},
 	missing: topology.NoSubnet,
 }

@@ -12,7 +12,8 @@ import (
 // changes.
 var (
 	poolRows = newRecord(record[topology.SubnetPool]{
-		shape: shape{table: "subnetpools", missing: topology.NoSubnetPool, visible: ownOrShared},
+		shape:  shape{table: "subnetpools", missing: topology.NoSubnetPool},
+		shares: "subnetpool", counts: "subnetpool",
 	})
 	poolRecord = poolRows.checked(checkPool)
 )

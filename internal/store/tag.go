@@ -111,13 +111,18 @@ func dropTags(ctx context.Context, tx *Tx, table, id string) error {
 	return err
 }
 
-// dropRow deletes a resource's row, with its tags and its use of a QoS policy.
+// dropRow deletes a resource's row, with its tags, who may use it, and its use of a QoS policy.
 func dropRow(ctx context.Context, tx *Tx, table, id string) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE id = ?`, id); err != nil {
 		return err
 	}
 	if _, names := qosUsers[table]; names {
 		if err := dropQoS(ctx, tx, table, id); err != nil {
+			return err
+		}
+	}
+	if canBeShared(table) {
+		if err := dropAccess(ctx, tx, id); err != nil {
 			return err
 		}
 	}

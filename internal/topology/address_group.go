@@ -12,6 +12,7 @@ import (
 type AddressGroup struct {
 	Standard
 	Name      string         `db:"name"`
+	Shared    bool           `db:"shared"`    // by RBAC policy alone
 	Addresses []netip.Prefix `db:"addresses"` // sorted, without host bits
 }
 

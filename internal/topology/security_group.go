@@ -56,6 +56,7 @@ type SecurityGroup struct {
 	Name        string    `json:"name"`
 	Description string    `json:"description"`
 	Stateful    bool      `json:"stateful"`
+	Shared      bool      // with all projects
 	Rules       []Rule    `json:"security_group_rules"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`

@@ -13,6 +13,7 @@ import (
 var addressGroupAttributes = standard(
 	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "addresses", read: readPrefixesOrNull, post: true},
+	attribute{name: "shared", filter: filterFlag, sort: true},
 )
 
 // readPrefixes reads a list of prefixes that differ, written in the usual way.
@@ -52,8 +53,10 @@ func (a *api) addressGroups() *resource[topology.AddressGroup] {
 	all := a.Store.AddressGroups()
 	return &resource[topology.AddressGroup]{
 		one: "address_group", many: "address_groups", attributes: addressGroupAttributes, missing: topology.NoAddressGroup,
-		list: all.List, find: all.Find,
-		view: viewAddressGroups, create: a.createAddressGroups, update: a.updateAddressGroup,
+		list: all.List, find: all.Find, store: a.Store,
+		shared: func(g *topology.AddressGroup) (string, *bool) { return g.ID, &g.Shared },
+		facts:  func(g *topology.AddressGroup) map[string]any { return map[string]any{"shared": g.Shared} },
+		view:   viewAddressGroups, create: a.createAddressGroups, update: a.updateAddressGroup,
 		remove: func(ctx context.Context, _ identity.Caller, old *topology.AddressGroup, match revision) error {
 			return a.Store.DeleteAddressGroup(ctx, old.ID, func(g *topology.AddressGroup) error { return check(match, g.Revision) })
 		},
@@ -138,7 +141,7 @@ func viewAddressGroups(_ context.Context, _ identity.Caller, all []topology.Addr
 	shown := make([]map[string]any, len(all))
 	for i, g := range all {
 		m := owned(g.ID, g.ProjectID, g.Description, g.CreatedAt, g.UpdatedAt, g.Revision)
-		m["name"], m["addresses"], m["shared"] = g.Name, g.Addresses, false
+		m["name"], m["addresses"], m["shared"] = g.Name, g.Addresses, g.Shared
 		shown[i] = m
 	}
 	return shown, nil

@@ -17,7 +17,8 @@ func (a *api) addressScopes() *resource[topology.AddressScope] {
 	all := a.Store.AddressScopes()
 	return &resource[topology.AddressScope]{
 		one: "address_scope", many: "address_scopes", attributes: scopeAttributes, missing: topology.NoAddressScope,
-		list: all.List, find: all.Find,
+		list: all.List, find: all.Find, store: a.Store,
+		shared: func(s *topology.AddressScope) (string, *bool) { return s.ID, &s.Shared },
 		facts: func(s *topology.AddressScope) map[string]any {
 			return map[string]any{"project_id": s.ProjectID, "shared": s.Shared}
 		},

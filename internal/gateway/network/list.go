@@ -23,7 +23,7 @@ func readQuery(by identity.Caller, attributes []attribute, rawQuery string) (q s
 	if err != nil {
 		return q, nil, badRequest("The query string is malformed")
 	}
-	q.ProjectID = scopeOf(by)
+	q.ProjectID, q.Asker = scopeOf(by), by.ProjectID
 	if q.Filters, err = readFilters(attributes, params, rawQuery); err != nil {
 		return q, nil, err
 	}

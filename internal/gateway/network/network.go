@@ -36,8 +36,9 @@ func (a *api) networks() *resource[topology.Network] {
 	return &resource[topology.Network]{
 		tags: store.TaggedNetworks, store: a.Store,
 		one: "network", many: "networks", attributes: networkAttributes, missing: topology.NoNetwork,
-		list: a.Store.ListNetworks,
-		find: a.Store.FindNetwork,
+		list:   a.Store.ListNetworks,
+		find:   a.Store.FindNetwork,
+		shared: func(n *topology.Network) (string, *bool) { return n.ID, &n.Shared },
 		facts: func(n *topology.Network) map[string]any {
 			return map[string]any{"project_id": n.ProjectID, "shared": n.Shared, "router:external": n.External}
 		},

@@ -293,17 +293,21 @@ func (a *api) checkSubnets(ctx context.Context, by identity.Caller, spec *topolo
 	return nil
 }
 
-// checkGroups refuses groups of other projects than the port's.
+// checkGroups refuses groups that the port's project does not have, nor is given.
 func (a *api) checkGroups(ctx context.Context, by identity.Caller, spec *topology.PortSpec) error {
 	if spec.WantSecurity != nil && !*spec.WantSecurity {
 		return nil // refused whatever they are
 	}
 	for _, id := range spec.WantGroups {
-		g, err := a.Store.FindSecurityGroup(ctx, id)
+		q := store.Query{Filters: map[string][]string{"id": {id}}, ProjectID: spec.ProjectID}
+		if by.IsAdmin() {
+			q.ProjectID = ""
+		}
+		usable, err := a.Store.ListSecurityGroups(ctx, q)
 		if err != nil {
 			return err
 		}
-		if g.ProjectID != spec.ProjectID && !by.IsAdmin() {
+		if len(usable) == 0 {
 			return topology.NoSecurityGroup(id)
 		}
 	}

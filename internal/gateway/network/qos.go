@@ -27,7 +27,8 @@ func (a *api) qosPolicies() *resource[topology.QoSPolicy] {
 	return &resource[topology.QoSPolicy]{
 		one: "policy", many: "policies", path: "qos/policies", attributes: qosPolicyAttributes, missing: topology.NoQoSPolicy,
 		list: policies.List, find: policies.Find,
-		tags: store.TaggedQoSPolicies, store: a.Store, tagsBySight: true, view: viewQoSPolicies, create: a.createQoSPolicies,
+		shared: func(p *topology.QoSPolicy) (string, *bool) { return p.ID, &p.Shared },
+		tags:   store.TaggedQoSPolicies, store: a.Store, tagsBySight: true, view: viewQoSPolicies, create: a.createQoSPolicies,
 		update: func(ctx context.Context, _ identity.Caller, old *topology.QoSPolicy, v values, match revision) (topology.QoSPolicy, error) {
 			return policies.Update(ctx, old.ID, func(p *topology.QoSPolicy) error {
 				setQoSPolicy(p, v)

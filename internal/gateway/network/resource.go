@@ -35,7 +35,9 @@ type resource[T any] struct {
 	// network or group. Both may be nil.
 	facts   func(v *T) map[string]any
 	belongs func(ctx context.Context, by identity.Caller) parents
-	view    func(ctx context.Context, by identity.Caller, all []T) ([]map[string]any, error)
+	// shared points to the flag of a thing that RBAC policies can be about; may be nil.
+	shared func(v *T) (id string, flag *bool)
+	view   func(ctx context.Context, by identity.Caller, all []T) ([]map[string]any, error)
 
 	create func(ctx context.Context, by identity.Caller, all []values) ([]T, error)
 	// match, when not nil, is the revision that it must have.
@@ -146,6 +148,9 @@ func (res *resource[T]) handleList(ctx context.Context, by identity.Caller, r *g
 
 // show is the view with the tags.
 func (res *resource[T]) show(ctx context.Context, by identity.Caller, all []T) ([]map[string]any, error) {
+	if err := res.markShared(ctx, by, all); err != nil {
+		return nil, err
+	}
 	shown, err := res.view(ctx, by, all)
 	if err != nil {
 		return nil, err
@@ -178,14 +183,14 @@ func (res *resource[T]) get(ctx context.Context, by identity.Caller, id string) 
 		}
 		return &v, err
 	}
-	seen, err := res.list(ctx, store.Query{Filters: map[string][]string{"id": {id}}, ProjectID: scopeOf(by)})
+	seen, err := res.list(ctx, store.Query{Filters: map[string][]string{"id": {id}}, ProjectID: scopeOf(by), Asker: by.ProjectID})
 	if err != nil {
 		return nil, err
 	}
 	if len(seen) == 0 {
 		return nil, res.missing(id)
 	}
-	return &seen[0], nil
+	return &seen[0], res.markShared(ctx, by, seen)
 }
 
 func (res *resource[T]) handleShow(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {

@@ -130,7 +130,7 @@ func (a *api) createRules(ctx context.Context, by identity.Caller, all []values)
 			return nil, err
 		}
 		if r.RemoteGroupID != "" {
-			if err := a.usableGroup(ctx, by, r.RemoteGroupID); err != nil {
+			if _, err := a.securityGroups().get(ctx, by, r.RemoteGroupID); err != nil {
 				return nil, err
 			}
 		}
@@ -153,7 +153,7 @@ func portOf(v values, name string) *int {
 	return nil
 }
 
-// usableGroup refuses groups that the caller cannot see.
+// usableGroup refuses groups that are not the caller's.
 func (a *api) usableGroup(ctx context.Context, by identity.Caller, id string) error {
 	g, err := a.Store.FindSecurityGroup(ctx, id)
 	if err != nil {

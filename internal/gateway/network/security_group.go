@@ -12,6 +12,7 @@ import (
 var groupAttributes = tagged(
 	attribute{name: "name", read: readGroupName, fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "stateful", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
+	attribute{name: "shared", filter: filterFlag},
 	attribute{name: "security_group_rules"},
 )
 
@@ -30,6 +31,7 @@ func (a *api) securityGroups() *resource[topology.SecurityGroup] {
 		one: "security_group", many: "security_groups", attributes: groupAttributes, missing: topology.NoSecurityGroup,
 		list:    a.Store.ListSecurityGroups,
 		find:    a.Store.FindSecurityGroup,
+		shared:  func(g *topology.SecurityGroup) (string, *bool) { return g.ID, &g.Shared },
 		facts:   func(g *topology.SecurityGroup) map[string]any { return map[string]any{"project_id": g.ProjectID} },
 		prepare: a.ensureDefaultGroup,
 		view:    viewGroups, create: a.createGroups, update: a.updateGroup, remove: a.deleteGroup,
@@ -96,7 +98,7 @@ func viewGroups(ctx context.Context, by identity.Caller, all []topology.Security
 			return nil, err
 		}
 		m := owned(g.ID, g.ProjectID, g.Description, g.CreatedAt, g.UpdatedAt, g.Revision)
-		m["name"], m["stateful"], m["security_group_rules"] = g.Name, g.Stateful, rules
+		m["name"], m["stateful"], m["shared"], m["security_group_rules"] = g.Name, g.Stateful, g.Shared, rules
 		shown[i] = m
 	}
 	return shown, nil

@@ -53,6 +53,7 @@ func (a *api) subnetPools() *resource[topology.SubnetPool] {
 		tags: store.TaggedSubnetPools, store: a.Store,
 		one: "subnetpool", many: "subnetpools", attributes: subnetPoolAttributes, missing: topology.NoSubnetPool,
 		list: all.List, find: all.Find,
+		shared: func(p *topology.SubnetPool) (string, *bool) { return p.ID, &p.Shared },
 		facts: func(p *topology.SubnetPool) map[string]any {
 			return map[string]any{"project_id": p.ProjectID, "shared": p.Shared}
 		},
