@@ -52,9 +52,41 @@ func compare(pod, ours Answer, inPod, inRegion *World) []Difference {
 	}
 	a, b := flatten(pod, inPod), flatten(ours, inRegion)
 	for _, path := range slices.Sorted(maps.Keys(union(a, b))) {
-		add("body "+path, strings.Join(a[path], " | "), strings.Join(b[path], " | "))
+		if oneEmpty(a, b, path) {
+			continue // which the list's own path tells
+		}
+		add("body "+path, words(a, path), words(b, path))
 	}
 	return all
+}
+
+// words is what stands at the path; for a list that the other side has empty, that
+// there is something.
+func words(all map[string][]string, path string) string {
+	for other := range all {
+		if strings.HasPrefix(other, path+"[]") {
+			return "elements"
+		}
+	}
+	return strings.Join(all[path], " | ")
+}
+
+// oneEmpty says that the path is in a list that has elements on one side only.
+func oneEmpty(a, b map[string][]string, path string) bool {
+	for i := strings.Index(path, "[]"); i >= 0 && i < len(path); {
+		if _, empty := a[path[:i]]; empty {
+			return true
+		}
+		if _, empty := b[path[:i]]; empty {
+			return true
+		}
+		next := strings.Index(path[i+2:], "[]")
+		if next < 0 {
+			return false
+		}
+		i += 2 + next
+	}
+	return false
 }
 
 // brief is the status, and the error's own words.
