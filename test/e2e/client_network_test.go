@@ -88,7 +88,7 @@ func walkPorts(user, admin Client) {
 	user.wantListed("port list --network walk-net --tags red --long", "Name", "walk-port")
 	user.wantListed("port list --mac-address fa:16:3e:96:00:01", "Name", "walk-port")
 	user.run("port set --fixed-ip subnet=walk-subnet,ip-address=10.96.0.51 --description two walk-port")
-	user.run("port unset --fixed-ip subnet=walk-subnet,ip-address=10.96.0.50 --allowed-address ip-address=10.96.0.200 walk-port")
+	user.run("port unset --fixed-ip subnet=walk-subnet,ip-address=10.96.0.50 --allowed-address ip-address=10.96.0.200,mac-address=fa:16:3e:96:00:01 walk-port")
 	user.wantListed("port list --fixed-ip ip-address=10.96.0.51", "Name", "walk-port")
 	user.run("port set --no-security-group --disable-port-security walk-port")
 	user.wantShown("port show walk-port", "port_security_enabled", "false")
@@ -306,13 +306,13 @@ func walkFlavors(user, admin Client) {
 
 func walkQuotas(user, admin Client) {
 	project := login(user.t, "alt").Project
-	user.wantQuota("quota show --network", "networks", "100")
+	user.wantQuota("quota show", "networks", "100")
 	admin.run("quota set --networks 1 --force " + project)
 	if said := user.refused("network create walk-too-many"); !strings.Contains(said, "Quota exceeded for resources: ['network']") {
 		user.t.Errorf("one network too many is refused with %q, want Neutron's words", said)
 	}
 	admin.run("quota delete --network " + project)
-	user.wantQuota("quota show --network", "networks", "100")
+	user.wantQuota("quota show", "networks", "100")
 	user.run("quota list --network --detail")
 	user.refused("quota set --networks 1000 " + project)
 }

@@ -104,7 +104,7 @@ func (c Client) wantListed(line, column string, want ...string) {
 func (c Client) wantShown(line, field, want string) object {
 	c.t.Helper()
 	o := c.show(line)
-	if got := o.text(field); got != want {
+	if got := fmt.Sprint(o[field]); got != want {
 		c.t.Errorf("openstack %s: %s = %q, want %q", line, field, got, want)
 	}
 	return o

@@ -200,7 +200,7 @@ func (r *Region) register() error {
 			return fmt.Errorf("tricircle %s: %w\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	return nil
+	return registerKeystone(r.Name)
 }
 
 // tricircle runs the program as an operator.

@@ -16,6 +16,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/endpoints"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/regions"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/services"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
@@ -212,15 +213,46 @@ func (u *Tenant) portsOn(network string) []ports.Port {
 	})
 }
 
+// keystoneAdmin is a client of Keystone itself.
+func keystoneAdmin(ctx context.Context) (*gophercloud.ServiceClient, error) {
+	provider, err := authenticate(ctx, "admin")
+	if err != nil {
+		return nil, err
+	}
+	return openstack.NewIdentityV3(provider, gophercloud.EndpointOpts{Region: "RegionOne"})
+}
+
+// registerKeystone makes Keystone's own endpoint in the region, as operators do: the
+// client looks there for the projects that commands name.
+func registerKeystone(name string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	keystone, err := keystoneAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	pages, err := services.List(keystone, services.ListOpts{ServiceType: "identity"}).AllPages(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := services.ExtractServices(pages)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("keystone does not list itself")
+	}
+	_, err = endpoints.Create(ctx, keystone, endpoints.CreateOpts{
+		Availability: gophercloud.AvailabilityPublic, Region: name, ServiceID: all[0].ID, URL: keystoneURL, Name: "keystone",
+	}).Extract()
+	return err
+}
+
 // unregister takes a region and its endpoints out of Keystone.
 func unregister(name string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	provider, err := authenticate(ctx, "admin")
-	if err != nil {
-		return err
-	}
-	keystone, err := openstack.NewIdentityV3(provider, gophercloud.EndpointOpts{Region: "RegionOne"})
+	keystone, err := keystoneAdmin(ctx)
 	if err != nil {
 		return err
 	}
