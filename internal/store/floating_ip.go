@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -120,6 +121,15 @@ func holdAddress(ctx context.Context, tx *Tx, f *topology.FloatingIP, subnetID s
 
 // serve has the floating IP serve the port's address, or none.
 func serve(ctx context.Context, tx *Tx, f *topology.FloatingIP, portID string, wanted netip.Addr) error {
+	forwarding, err := forwards(ctx, tx, f.ID)
+	switch {
+	case err != nil:
+		return err
+	case forwarding && portID != "":
+		return topology.FloatingIPForwards(f.ID)
+	case forwarding:
+		return nil // it is on the router still
+	}
 	f.PortID, f.FixedAddress, f.RouterID = "", netip.Addr{}, ""
 	if portID == "" {
 		return nil
@@ -256,6 +266,9 @@ func (s *Store) DeleteFloatingIP(ctx context.Context, id string, check func(*top
 		if err := check(&f); err != nil {
 			return err
 		}
+		if forwarding, err := forwards(ctx, tx, id); err != nil || forwarding {
+			return cmp.Or(err, topology.FloatingIPForwards(id))
+		}
 		if err := dropRow(ctx, tx, "floating_ips", id); err != nil {
 			return err
 		}
@@ -269,5 +282,8 @@ func releaseFloatingIPs(ctx context.Context, tx *Tx, portID string) error {
 		UPDATE floating_ips
 		SET port_id = '', fixed_address = '', router_id = '', updated_at = ?, revision = revision + 1
 		WHERE port_id = ?`, tx.now(), portID)
-	return err
+	if err != nil {
+		return err
+	}
+	return endForwardings(ctx, tx, portID, nil)
 }

@@ -155,6 +155,11 @@ func changeAddresses(ctx context.Context, tx *Tx, before, p *topology.Port, want
 		return err
 	}
 	p.FixedIPs = keep
+	if len(gone) > 0 {
+		if err := endForwardings(ctx, tx, p.ID, keep); err != nil {
+			return err
+		}
+	}
 	if err := (placement{p, subnets}).takeAddresses(ctx, tx, add); err != nil {
 		return err
 	}

@@ -179,9 +179,16 @@ func checkUnused(ctx context.Context, tx *Tx, r *topology.Router, subnetID strin
 	}
 	var used int
 	err = tx.QueryRow(ctx, `
-		SELECT count(*) FROM floating_ips f
-		JOIN addresses a ON a.port_id = f.port_id AND a.address = f.fixed_address
-		WHERE f.router_id = ? AND a.subnet_id = ?`, r.ID, subnetID).Scan(&used)
+		SELECT (
+			SELECT count(*) FROM floating_ips f
+			JOIN addresses a ON a.port_id = f.port_id AND a.address = f.fixed_address
+			WHERE f.router_id = ? AND a.subnet_id = ?
+		) + (
+			SELECT count(*) FROM port_forwardings p
+			JOIN floating_ips f ON f.id = p.floatingip_id
+			JOIN addresses a ON a.port_id = p.internal_port_id AND a.address = p.internal_ip_address
+			WHERE f.router_id = ? AND a.subnet_id = ?
+		)`, r.ID, subnetID, r.ID, subnetID).Scan(&used)
 	if err == nil && used > 0 {
 		err = fault.New(fault.Conflict, "RouterInterfaceInUseByFloatingIP", said+"floating IPs.", subnetID, r.ID)
 	}

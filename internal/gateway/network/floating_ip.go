@@ -19,6 +19,7 @@ var floatingIPAttributes = tagged(
 	attribute{name: "router_id", filter: asIs, sort: true},
 	attribute{name: "status", filter: asIs, sort: true},
 	attribute{name: "port_details"},
+	attribute{name: "port_forwardings"},
 )
 
 // orNothing reads null as an empty string.
@@ -84,12 +85,9 @@ func (a *api) setServed(ctx context.Context, by identity.Caller, f *topology.Flo
 	if port == "" {
 		return true, nil
 	}
-	p, err := a.Store.FindPort(ctx, port)
+	p, err := a.ports().get(ctx, by, port)
 	if err != nil {
 		return false, err
-	}
-	if !mine(by, p.ProjectID) {
-		return false, topology.NoPort(port)
 	}
 	if p.ProjectID != f.ProjectID && !by.IsAdmin() {
 		return false, topology.BadFloatingIP("Cannot process floating IP association with Port %s, since that port is owned by a different tenant", port)
@@ -121,12 +119,17 @@ func (a *api) viewFloatingIPs(ctx context.Context, _ identity.Caller, all []topo
 	if err != nil {
 		return nil, err
 	}
+	forwardings, err := a.forwardingsOf(ctx, all)
+	if err != nil {
+		return nil, err
+	}
 	shown := make([]map[string]any, len(all))
 	for i, f := range all {
 		m := owned(f.ID, f.ProjectID, f.Description, f.CreatedAt, f.UpdatedAt, f.Revision)
 		m["floating_network_id"], m["floating_ip_address"], m["status"] = f.NetworkID, f.Address, topology.StatusDown
 		m["port_id"], m["router_id"], m["fixed_ip_address"], m["port_details"] = orNull(f.PortID), orNull(f.RouterID), nil, nil
 		m["qos_policy_id"] = orNull(f.QoSPolicyID)
+		m["port_forwardings"] = forwardings[f.ID]
 		if f.FixedAddress.IsValid() {
 			m["fixed_ip_address"] = f.FixedAddress
 		}

@@ -72,6 +72,22 @@ func TestInterfacePort(t *testing.T) {
 			"Existing port " + six[0] + " has IPv6 subnet(s) and network id " + r.network + "."})
 }
 
+// TestForeignPort: a floating IP serves ports of its own project, which those who
+// see the port are told.
+func TestForeignPort(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t)
+	r.attach()
+	f := r.make("alice", "floatingip", `"floating_network_id":"`+r.external+`"`)["id"].(string)
+	on := r.make("admin", "port", `"network_id":"`+r.network+`","project_id":"project-bob"`)["id"].(string)
+	other := r.make("bob", "network", `"name":"n"`)["id"].(string)
+	away := r.make("bob", "port", `"network_id":"`+other+`"`)["id"].(string)
+	serve := func(id string) string { return `{"floatingip":{"port_id":"` + id + `"}}` }
+	r.refused(refusal{"alice", "PUT", "/floatingips/" + f, serve(on), 400, "BadRequest",
+		"Bad floatingip request: Cannot process floating IP association with Port " + on + ", since that port is owned by a different tenant."})
+	r.refused(refusal{"alice", "PUT", "/floatingips/" + f, serve(away), 404, "PortNotFound", "Port " + away + " could not be found."})
+}
+
 // TestFloatingIPBlank: an update of nothing ends what a floating IP serves.
 func TestFloatingIPBlank(t *testing.T) {
 	t.Parallel()

@@ -70,6 +70,7 @@ func Service(d Deps) gateway.Service {
 	routes = append(routes, a.routers().routes()...)
 	routes = append(routes, a.routerRoutes()...)
 	routes = append(routes, a.floatingIPs().routes()...)
+	routes = append(routes, a.portForwardings().routes()...)
 	routes = append(routes, a.poolRoutes()...)
 	routes = append(routes, a.agentRoutes()...)
 	routes = append(routes, providerRoutes()...)
