@@ -141,6 +141,10 @@ func (a *Admin) central() map[string]func(ctx context.Context, id string) (Thing
 			p, err := a.Store.QoSPolicies().Find(ctx, id)
 			return Thing{Name: p.Name, ProjectID: p.ProjectID}, err
 		},
+		store.KindTrunk: func(ctx context.Context, id string) (Thing, error) {
+			t, err := a.Store.Trunks().Find(ctx, id)
+			return Thing{Name: t.Name, ProjectID: t.ProjectID}, err
+		},
 		store.KindServerGroup: func(ctx context.Context, id string) (Thing, error) {
 			g, err := a.Store.FindServerGroup(ctx, id)
 			return Thing{Name: g.Name, ProjectID: g.ProjectID}, err

@@ -11,10 +11,10 @@ import (
 )
 
 // port makes a port right in a pod: first its network and its groups, then the
-// port itself with our address and MAC.
+// port itself with our address and MAC, and the trunk that it carries.
 func (r *Reconciler) port(ctx context.Context, c *pod.Client, m store.Mapping) error {
 	if !m.Wanted {
-		return vanish[plan.Port](ctx, r, c, m)
+		return untrunked(vanish[plan.Port](ctx, r, c, m))
 	}
 	want, err := r.store.FindPort(ctx, m.ID)
 	if fault.Is(err, fault.NotFound) {
@@ -31,10 +31,15 @@ func (r *Reconciler) port(ctx context.Context, c *pod.Client, m store.Mapping) e
 		return err
 	}
 	obj, fresh, err := object[plan.Port](ctx, r, c, m, want.ProjectID, plan.NewPort(want, refs))
-	if err != nil || fresh {
+	if err != nil {
 		return err
 	}
-	return update(ctx, c, m.Kind, obj.ID, plan.UpdatePort(want, obj, refs))
+	if !fresh {
+		if err := update(ctx, c, m.Kind, obj.ID, plan.UpdatePort(want, obj, refs)); err != nil {
+			return err
+		}
+	}
+	return r.needTrunk(ctx, m.Pod, want.ID)
 }
 
 // refs brings what the port refers to into the pod.

@@ -41,15 +41,15 @@ func (w *world) qosRules(podName string) []string {
 	return out
 }
 
-// policyOf is the policy that the pod's object of ours names; nil for none.
-func (w *world) policyOf(podName, kind, id string) any {
+// policyOf is the policy that pod1's object of ours names; nil for none.
+func (w *world) policyOf(kind, id string) any {
 	w.t.Helper()
-	for _, o := range w.cloud.Pod(podName).Objects(kind) {
+	for _, o := range w.cloud.Pod("pod1").Objects(kind) {
 		if o["description"] == "tricircle:"+kind+":"+id {
 			return o["qos_policy_id"]
 		}
 	}
-	w.t.Fatalf("%s has no %s %s", podName, kind, id)
+	w.t.Fatalf("pod1 has no %s %s", kind, id)
 	return nil
 }
 
@@ -82,7 +82,7 @@ func TestQoSFollowsItsUsers(t *testing.T) {
 			t.Errorf("pod2, where nothing names it, has %d policies", n)
 		}
 		there := w.cloud.Pod("pod1").Objects("policy")[0]
-		if got := w.policyOf("pod1", "network", net.ID); got != there["id"] {
+		if got := w.policyOf("network", net.ID); got != there["id"] {
 			t.Errorf("the pod's network names %v, want %v", got, there["id"])
 		}
 
@@ -114,12 +114,12 @@ func TestQoSFollowsItsUsers(t *testing.T) {
 			w.settle()
 		}
 		own(ofPort.ID)
-		if got := w.policyOf("pod1", "port", ports[0].ID); got == nil || got == there["id"] {
+		if got := w.policyOf("port", ports[0].ID); got == nil || got == there["id"] {
 			t.Errorf("the pod's port names %v, want its own policy", got)
 		}
 		own("")
 		name("")
-		if a, b := w.policyOf("pod1", "port", ports[0].ID), w.policyOf("pod1", "network", net.ID); a != nil || b != nil {
+		if a, b := w.policyOf("port", ports[0].ID), w.policyOf("network", net.ID); a != nil || b != nil {
 			t.Errorf("port and network name %v and %v still", a, b)
 		}
 		for _, p := range []topology.QoSPolicy{ofNetwork, ofPort} {

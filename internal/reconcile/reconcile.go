@@ -77,6 +77,7 @@ func New(o Options) *Reconciler {
 		store.KindSecurityGroup: r.group,
 		store.KindAddressGroup:  r.addressGroup,
 		store.KindQoSPolicy:     r.qosPolicy,
+		store.KindTrunk:         r.trunk,
 		store.KindServer:        r.server,
 		store.KindServerGroup:   r.serverGroup(nil),
 		store.KindIntent:        r.intent,

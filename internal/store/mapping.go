@@ -167,6 +167,9 @@ func unwantTx(ctx context.Context, tx *Tx, kind, id string) (left int, err error
 		if err := portLeavesTx(ctx, tx, id); err != nil {
 			return 0, err
 		}
+		if err := trunkLeavesTx(ctx, tx, id); err != nil {
+			return 0, err
+		}
 	}
 	err = bump(ctx, tx, kind, id, `
 		UPDATE mappings

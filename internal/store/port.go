@@ -299,6 +299,13 @@ func (s *Store) DeletePort(ctx context.Context, id string, check func(*topology.
 				return err
 			}
 		}
+		trunked, err := trunkPorts(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := trunked[id].CheckDeletable(); err != nil {
+			return err
+		}
 		return deletePort(ctx, tx, id)
 	})
 }

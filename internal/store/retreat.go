@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tricircle/tricircle/internal/topology"
 )
@@ -51,6 +52,11 @@ func retreatTx(ctx context.Context, tx *Tx, pod string, ports []string, gone boo
 	if len(ports) == 0 {
 		return nil
 	}
+	subports, err := carried(ctx, tx, ports)
+	if err != nil {
+		return err
+	}
+	ports = append(slices.Clone(ports), subports...)
 	in := `(` + marks(len(ports)) + `)`
 	networks, err := list(ctx, tx, scanString, `SELECT DISTINCT network_id FROM ports WHERE id IN `+in+` ORDER BY network_id`, anyOf(ports)...)
 	if err != nil {
@@ -136,6 +142,11 @@ func neededTx(ctx context.Context, tx *Tx, t Target) (needed bool, err error) {
 			JOIN ports p ON p.id = m.id
 			WHERE m.kind = 'port' AND m.pod = ? AND m.wanted = 1
 			AND p.network_id = ? AND p.device_owner <> ?`, t.Pod, t.ID, topology.OwnerDHCP).Scan(&needed)
+	case KindTrunk:
+		err = tx.QueryRow(ctx, `
+			SELECT count(*) > 0 FROM trunks t
+			JOIN mappings m ON m.kind = 'port' AND m.id = t.port_id AND m.pod = ? AND m.wanted = 1
+			WHERE t.id = ?`, t.Pod, t.ID).Scan(&needed)
 	case KindQoSPolicy:
 		err = tx.QueryRow(ctx, `
 			SELECT count(*) > 0 FROM qos_uses u

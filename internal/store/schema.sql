@@ -558,6 +558,16 @@ CREATE INDEX subnets_by_pool ON subnets (subnetpool_id) WHERE subnetpool_id <> '
 
 CREATE INDEX subnets_by_project ON subnets (project_id, id);
 
+CREATE TABLE subports (
+    port_id           TEXT PRIMARY KEY REFERENCES ports (id),
+    trunk_id          TEXT NOT NULL REFERENCES trunks (id) ON DELETE CASCADE,
+    segmentation_type TEXT NOT NULL,
+    segmentation_id   BIGINT NOT NULL,
+    position          BIGINT NOT NULL -- the order in which they came
+);
+
+CREATE UNIQUE INDEX subports_differ ON subports (trunk_id, segmentation_type, segmentation_id);
+
 CREATE TABLE tags (
     kind TEXT NOT NULL,
     id   TEXT NOT NULL,
@@ -566,3 +576,19 @@ CREATE TABLE tags (
 );
 
 CREATE INDEX tags_by_tag ON tags (kind, tag, id);
+
+CREATE TABLE trunks (
+    id             TEXT PRIMARY KEY,
+    project_id     TEXT NOT NULL,
+    name           TEXT NOT NULL,
+    description    TEXT NOT NULL,
+    admin_state_up BIGINT NOT NULL,
+    port_id        TEXT NOT NULL REFERENCES ports (id), -- the parent
+    created_at     BIGINT NOT NULL,
+    updated_at     BIGINT NOT NULL,
+    revision       BIGINT NOT NULL
+);
+
+CREATE UNIQUE INDEX trunks_by_port ON trunks (port_id);
+
+CREATE INDEX trunks_by_project ON trunks (project_id, id);

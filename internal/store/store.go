@@ -32,6 +32,7 @@ const (
 	KindSecurityGroup = "security_group"
 	KindQoSPolicy     = "qos_policy"
 	KindAddressGroup  = "address_group"
+	KindTrunk         = "trunk"
 	KindServer        = "server"
 	KindVolume        = "volume"
 	KindImage         = "image"

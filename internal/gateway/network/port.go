@@ -31,6 +31,7 @@ var portAttributes = tagged(
 	attribute{name: "allowed_address_pairs", read: readPairs, post: true, put: true, guard: true, parts: []string{"ip_address", "mac_address"}},
 	qosAttribute,
 	attribute{name: "qos_network_policy_id"},
+	attribute{name: "trunk_details"},
 	attribute{name: "binding:vnic_type", read: vnicTypes, fallback: topology.VNICNormal, post: true, put: true, guard: true, filter: asIs},
 	attribute{name: "binding:host_id", read: readText(255), fallback: "", post: true, put: true, guard: true, filter: asIs},
 	attribute{name: "binding:profile", read: readProfile, post: true, put: true, guard: true},
@@ -417,7 +418,7 @@ func (a *api) viewPorts(ctx context.Context, _ identity.Caller, all []topology.P
 		}
 		shown[i] = m
 	}
-	return shown, nil
+	return shown, a.addTrunks(ctx, shown)
 }
 
 // requestOf is what the port needs of its host, for the Nova that asks; nil is

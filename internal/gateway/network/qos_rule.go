@@ -55,8 +55,8 @@ func (a *api) qosRules(t topology.QoSRuleType) *resource[topology.QoSRule] {
 		q.Filters["type"] = []string{t.Name}
 		return a.Store.ListQoSRules(ctx, q)
 	}
-	res.create = func(ctx context.Context, by identity.Caller, all []values) ([]topology.QoSRule, error) {
-		return a.createQoSRules(ctx, by, t, all)
+	res.create = func(ctx context.Context, _ identity.Caller, all []values) ([]topology.QoSRule, error) {
+		return a.createQoSRules(ctx, t, all)
 	}
 	return res
 }
@@ -100,7 +100,7 @@ func (a *api) qosRulesBy(t topology.QoSRuleType, one string, post bool) *resourc
 	}
 }
 
-func (a *api) createQoSRules(ctx context.Context, by identity.Caller, t topology.QoSRuleType, all []values) ([]topology.QoSRule, error) {
+func (a *api) createQoSRules(ctx context.Context, t topology.QoSRuleType, all []values) ([]topology.QoSRule, error) {
 	rules := make([]topology.QoSRule, len(all))
 	for i, v := range all {
 		rules[i].Type = t.Name

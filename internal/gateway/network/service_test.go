@@ -178,6 +178,7 @@ func TestDeclarations(t *testing.T) {
 	check("ports", portAttributes, func(q store.Query) error { _, err := a.Store.ListPorts(ctx, q); return err })
 	check("groups", groupAttributes, func(q store.Query) error { _, err := a.Store.ListSecurityGroups(ctx, q); return err })
 	check("policies", qosPolicyAttributes, func(q store.Query) error { _, err := a.Store.QoSPolicies().List(ctx, q); return err })
+	check("trunks", trunkAttributes, func(q store.Query) error { _, err := a.Store.Trunks().List(ctx, q); return err })
 	for _, kind := range topology.QoSRuleTypes() {
 		check(kind.Name, qosRuleAttributes(kind, true), func(q store.Query) error { _, err := a.Store.ListQoSRules(ctx, q); return err })
 	}

@@ -12,7 +12,7 @@ import (
 // kinds lists the resources of the API.
 func (s *Server) kinds() []*resource {
 	return []*resource{s.networkKind(), s.subnetKind(), s.portKind(), s.groupKind(), s.ruleKind(), s.routerKind(), s.policyKind(),
-		s.addressGroupKind()}
+		s.trunkKind(), s.addressGroupKind()}
 }
 
 func (s *Server) networkKind() *resource {

@@ -34,7 +34,7 @@ type Server struct {
 	Options
 	http http.Handler
 
-	addressGroups                                              rest.Store
+	addressGroups, trunks                                      rest.Store
 	networks, subnets, ports, groups, rules, routers, policies rest.Store
 
 	agents  []rest.Doc
@@ -101,6 +101,8 @@ func (s *Server) routes() http.Handler {
 	mux.Post("/v2.0/qos/policies/{policy}/{rules}", api.Handle(s.makeQoSRule))
 	mux.Put("/v2.0/qos/policies/{policy}/{rules}/{id}", api.Handle(s.changeQoSRule))
 	mux.Delete("/v2.0/qos/policies/{policy}/{rules}/{id}", api.Handle(s.dropQoSRule))
+	mux.Put("/v2.0/trunks/{id}/add_subports", api.Handle(s.changeSubports(s.addToTrunk)))
+	mux.Put("/v2.0/trunks/{id}/remove_subports", api.Handle(s.changeSubports(s.removeFromTrunk)))
 	for _, res := range s.kinds() {
 		base := "/v2.0/" + res.path
 		mux.Get(base, api.Handle(res.list))

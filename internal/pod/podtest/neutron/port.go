@@ -323,6 +323,9 @@ func (s *Server) bind(d rest.Doc, host string) {
 }
 
 func (s *Server) dropPort(_ rest.Caller, d rest.Doc) error {
+	if err := s.trunked(d); err != nil {
+		return err
+	}
 	if strings.HasPrefix(rest.Str(d, "device_owner"), "network:router") && len(rest.Docs(d, "fixed_ips")) > 0 {
 		return conflict("ServicePortInUse", "Port %s cannot be deleted directly via the port API: has device owner %s.", d["id"], d["device_owner"])
 	}

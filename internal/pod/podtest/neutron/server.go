@@ -96,6 +96,7 @@ func (s *Server) Inventory() map[string][]string {
 	add("port", s.ports.All())
 	add("router", s.routers.All())
 	add("policy", s.policies.All())
+	add("trunk", s.trunks.All())
 	add("security_group", s.groups.Where(func(d rest.Doc) bool { return d["name"] != defaultGroup }))
 	add("security_group_rule", s.rules.Where(func(d rest.Doc) bool { return !s.defRule[rest.Str(d, "id")] }))
 	return out
