@@ -20,7 +20,13 @@ type Replicas interface {
 	ReplicasIn(ctx context.Context, kind, pod string) ([]plan.Replica, error)
 	Wanted(ctx context.Context, kind string) (map[string]plan.Replica, error)
 	Repair(ctx context.Context, o reconcile.Repair) (reconcile.Repaired, error)
+	// Inspect and RepairPlaced are of things that a pod has as the region says.
+	Inspect(ctx context.Context, pod string) ([]plan.Difference, error)
+	RepairPlaced(ctx context.Context, o reconcile.Repair) (reconcile.Repaired, error)
 }
+
+// DriftKinds are the kinds that are looked at.
+func DriftKinds() []string { return append(reconcile.ReplicaKinds(), reconcile.PlacedKinds()...) }
 
 // DriftReport says what is not the same in every pod.
 type DriftReport struct {
@@ -46,7 +52,7 @@ func (a *Admin) Drift(ctx context.Context, kind, pod string) (DriftReport, error
 			return report, err
 		}
 	}
-	kinds := reconcile.ReplicaKinds()
+	kinds := DriftKinds()
 	if kind != "" {
 		if !slices.Contains(kinds, kind) {
 			return report, fault.New(fault.Invalid, "", "kind must be one of %v, not %q", kinds, kind)
@@ -54,9 +60,15 @@ func (a *Admin) Drift(ctx context.Context, kind, pod string) (DriftReport, error
 		kinds = []string{kind}
 	}
 	for _, k := range kinds {
+		if slices.Contains(reconcile.PlacedKinds(), k) {
+			continue
+		}
 		if err := a.driftOf(ctx, k, &report); err != nil {
 			return report, err
 		}
+	}
+	if err := a.driftIn(ctx, kinds, pod, &report); err != nil {
+		return report, err
 	}
 	if pod != "" {
 		report.Differences = slices.DeleteFunc(report.Differences, func(d plan.Difference) bool { return !slices.Contains(d.Pods, pod) })
@@ -86,9 +98,7 @@ func (a *Admin) driftOf(ctx context.Context, kind string, report *DriftReport) e
 			byPod[p.Name] = found[i]
 			continue
 		}
-		if !slices.ContainsFunc(report.Away, func(w AwayPod) bool { return w.Pod == p.Name }) {
-			report.Away = append(report.Away, AwayPod{p.Name, errs[i].Error()})
-		}
+		report.away(p.Name, errs[i])
 	}
 	differences := plan.Compare(byPod, wanted)
 	if err := a.explainWaiting(ctx, kind, differences); err != nil {
@@ -96,6 +106,41 @@ func (a *Admin) driftOf(ctx context.Context, kind string, report *DriftReport) e
 	}
 	report.Differences = append(report.Differences, differences...)
 	return nil
+}
+
+// driftIn inspects the pods, or one, for the kinds of things that each has for itself.
+func (a *Admin) driftIn(ctx context.Context, kinds []string, pod string, report *DriftReport) error {
+	if !slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(reconcile.PlacedKinds(), k) }) {
+		return nil
+	}
+	pods, err := a.Fleet.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	pods = slices.DeleteFunc(slices.Clone(pods), func(p store.Pod) bool { return pod != "" && p.Name != pod })
+	found := make([][]plan.Difference, len(pods))
+	errs := make([]error, len(pods))
+	var wg sync.WaitGroup
+	for i, p := range pods {
+		wg.Go(func() { found[i], errs[i] = a.Replicas.Inspect(ctx, p.Name) })
+	}
+	wg.Wait()
+	for i, p := range pods {
+		report.away(p.Name, errs[i])
+		for _, d := range found[i] {
+			if slices.Contains(kinds, d.Kind) {
+				report.Differences = append(report.Differences, d)
+			}
+		}
+	}
+	return nil
+}
+
+// away notes a pod that did not answer, once.
+func (r *DriftReport) away(pod string, err error) {
+	if err != nil && !slices.ContainsFunc(r.Away, func(w AwayPod) bool { return w.Pod == pod }) {
+		r.Away = append(r.Away, AwayPod{pod, err.Error()})
+	}
 }
 
 // explainWaiting adds where jobs are about to put things right.
@@ -137,7 +182,11 @@ func (a *Admin) repairDrift(ctx context.Context, _ identity.Caller, r *gateway.R
 			return nil, err
 		}
 	}
-	done, err := a.Replicas.Repair(ctx, in.Repair)
+	repair := a.Replicas.Repair
+	if slices.Contains(reconcile.PlacedKinds(), in.Repair.Kind) {
+		repair = a.Replicas.RepairPlaced
+	}
+	done, err := repair(ctx, in.Repair)
 	return wrapped("repair", done, err)
 }
 

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -38,6 +39,7 @@ type PodSpec struct {
 	Interface string `json:"interface,omitempty"`
 	DHCPPorts *int   `json:"dhcp_ports,omitempty"` // default 1
 	Cordoned  bool   `json:"cordoned,omitempty"`
+	Drift     string `json:"drift,omitempty"` // default report
 }
 
 // PodChange is a change to a pod; absent fields stay.
@@ -49,6 +51,7 @@ type PodChange struct {
 	Interface *string `json:"interface,omitempty"`
 	DHCPPorts *int    `json:"dhcp_ports,omitempty"`
 	Cordoned  *bool   `json:"cordoned,omitempty"`
+	Drift     *string `json:"drift,omitempty"`
 }
 
 // Pods lists the pods by name.
@@ -105,7 +108,7 @@ func (a *Admin) withState(ctx context.Context, row store.Pod) Pod {
 func (a *Admin) AddPod(ctx context.Context, spec PodSpec) (Pod, error) {
 	row := store.Pod{
 		Name: spec.Name, Region: spec.Region, Zone: spec.Zone, PodZone: spec.PodZone, Cloud: spec.Cloud,
-		Interface: spec.Interface, DHCPPorts: 1, Cordoned: spec.Cordoned,
+		Interface: spec.Interface, DHCPPorts: 1, Cordoned: spec.Cordoned, Drift: cmp.Or(spec.Drift, store.DriftReport),
 	}
 	if spec.DHCPPorts != nil {
 		row.DHCPPorts = *spec.DHCPPorts
@@ -155,6 +158,7 @@ func (a *Admin) ChangePod(ctx context.Context, name string, c PodChange) (Pod, e
 		set(&row.Interface, c.Interface)
 		set(&row.DHCPPorts, c.DHCPPorts)
 		set(&row.Cordoned, c.Cordoned)
+		set(&row.Drift, c.Drift)
 		return a.validate(row)
 	})
 	if err != nil {
@@ -214,6 +218,8 @@ func (a *Admin) validate(row *store.Pod) error {
 		return fault.New(fault.Invalid, "", "pod %s needs a region: the one its endpoints have in Keystone", row.Name)
 	case row.Zone == "":
 		return fault.New(fault.Invalid, "", "pod %s needs a zone: the availability zone that users will see", row.Name)
+	case row.Drift != store.DriftReport && row.Drift != store.DriftRepair:
+		return fault.New(fault.Invalid, "", "drift of pod %s is %s or %s, not %q", row.Name, store.DriftReport, store.DriftRepair, row.Drift)
 	case len(row.Zone) > 255:
 		return fault.New(fault.Invalid, "", "the zone's name is longer than 255 letters")
 	case row.Region == a.Options.Region && row.Cloud == "":

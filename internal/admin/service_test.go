@@ -170,7 +170,7 @@ func TestPodsOnBothDatabases(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := store.Pod{Name: "pod1", Region: "Pod1", Zone: "az1", PodZone: "nova", Interface: "public"}
+		want := store.Pod{Name: "pod1", Region: "Pod1", Zone: "az1", PodZone: "nova", Interface: "public", Drift: "report"}
 		got := made.Pod
 		got.CreatedAt, got.UpdatedAt = time.Time{}, time.Time{}
 		if diff := cmp.Diff(want, got); diff != "" || made.State != pod.Up {

@@ -8,18 +8,24 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tricircle/tricircle/internal/admin"
 	"github.com/tricircle/tricircle/internal/reconcile"
 	"github.com/tricircle/tricircle/internal/reconcile/plan"
 )
 
-const driftHelp = `Show which flavors and key pairs are not the same in every pod, by asking all pods now.
+const driftHelp = `Show which flavors and key pairs are not the same in every pod, and which networks, ports
+and security groups in a pod are not as the region wants them, by asking all pods now.
 
 Problems are:
-  missing    the region made it, and a pod has none
+  missing    the region made it, and a pod has none, or no longer
   different  the same ID (of a key pair: user and name) with other content
   other id   the same name with another ID; the region shows both
   only in    made in some pods by their operators. This is no drift: servers that use
-             it go to those pods
+             it go to those pods. Networks and ports that only a pod has show like this
+
+Every census (pods.census) looks for networks, ports and groups that were changed or
+deleted in a pod by hand, and logs what it finds. With "tricircle pod set POD --drift
+repair" it also puts them right.
 
 A change that a pod is yet to get, because it was away, shows as well, with what its job
 waits for. Nothing else is put right by itself: see "tricircle drift repair". Key pairs
@@ -56,9 +62,9 @@ func driftCommand(s *session) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&kind, "kind", "", "only this kind: "+strings.Join(reconcile.ReplicaKinds(), ", "))
+	cmd.Flags().StringVar(&kind, "kind", "", "only this kind: "+strings.Join(admin.DriftKinds(), ", "))
 	cmd.Flags().StringVar(&pod, "pod", "", "only what concerns this pod")
-	register(cmd, "kind", cobra.FixedCompletions(reconcile.ReplicaKinds(), cobra.ShellCompDirectiveNoFileComp))
+	register(cmd, "kind", cobra.FixedCompletions(admin.DriftKinds(), cobra.ShellCompDirectiveNoFileComp))
 	completePods(s, cmd, "pod")
 	cmd.AddCommand(driftRepair(s))
 	return cmd
@@ -87,13 +93,13 @@ func differenceTexts(d plan.Difference) []string {
 	var lines []string
 	for _, f := range d.Fields {
 		var values []string
+		if wanted, ok := f.Values[reconcile.Wants]; ok {
+			values = append(values, orQuotes(wanted)+" is wanted")
+		}
 		for _, pod := range d.Pods {
 			value, ok := f.Values[pod]
-			switch {
-			case !ok:
+			if value = orQuotes(value); !ok {
 				value = "none"
-			case value == "":
-				value = `""`
 			}
 			values = append(values, value+" in "+pod)
 		}
@@ -112,7 +118,15 @@ func differenceTexts(d plan.Difference) []string {
 	return lines
 }
 
-const repairHelp = `Make a flavor or key pair the same in every pod.
+func orQuotes(value string) string {
+	if value == "" {
+		return `""`
+	}
+	return value
+}
+
+const repairHelp = `Make a flavor or key pair the same in every pod, or a network, port or security group,
+named by its ID, in its pods as the region wants it.
 
 --like names the pod that has it right; without it, it becomes what the region has on
 record, which is what was last asked for through the region. Pods that have none get it,
@@ -131,13 +145,14 @@ func driftRepair(s *session) *cobra.Command {
 		Use: "repair KIND NAME", Short: "Make a thing the same in every pod", Long: repairHelp,
 		Example: `  tricircle drift repair flavor m1.small --like pod1 --dry-run
   tricircle drift repair flavor m1.small --like pod1 --replace
-  tricircle drift repair keypair deploy --user 7d0c1b3cd3de4f1f8b0f4d2f1f3a5c11 --like pod2`,
+  tricircle drift repair keypair deploy --user 7d0c1b3cd3de4f1f8b0f4d2f1f3a5c11 --like pod2
+  tricircle drift repair port 0d6f7a0e-3f4d-4d38-9a44-2b1a1c5b3c7e --dry-run`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return usageError{fmt.Errorf("%s needs a kind and a name or ID", cmd.CommandPath())}
 			}
-			if !slices.Contains(reconcile.ReplicaKinds(), args[0]) {
-				return usageError{fmt.Errorf("%q is not one of %s", args[0], strings.Join(reconcile.ReplicaKinds(), ", "))}
+			if !slices.Contains(admin.DriftKinds(), args[0]) {
+				return usageError{fmt.Errorf("%q is not one of %s", args[0], strings.Join(admin.DriftKinds(), ", "))}
 			}
 			return nil
 		},
@@ -145,7 +160,7 @@ func driftRepair(s *session) *cobra.Command {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return reconcile.ReplicaKinds(), cobra.ShellCompDirectiveNoFileComp
+			return admin.DriftKinds(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Kind, o.Name = args[0], args[1]

@@ -143,7 +143,7 @@ func podFields(p admin.Pod) grid {
 	}
 	return fields(
 		"name", p.Name, "region", p.Region, "zone", p.Zone, "pod_zone", p.PodZone, "cloud", p.Cloud,
-		"interface", p.Interface, "dhcp_ports", strconv.Itoa(p.DHCPPorts), "cordoned", yesNo(p.Cordoned), "number", strconv.Itoa(p.Number),
+		"interface", p.Interface, "dhcp_ports", strconv.Itoa(p.DHCPPorts), "cordoned", yesNo(p.Cordoned), "drift", p.Drift, "number", strconv.Itoa(p.Number),
 		"state", p.State, "since", when(p.Since), "reason", p.Reason, "resources", strings.Join(counts, ", "),
 		"created_at", when(p.CreatedAt), "updated_at", when(p.UpdatedAt))
 }
@@ -188,13 +188,14 @@ networks, DHCP agents. It changes nothing. The exit code is 1 when there is an e
 }
 
 func podSet(s *session) *cobra.Command {
-	var region, zone, podZone, cloud, iface string
+	var region, zone, podZone, cloud, iface, drift string
 	var dhcpPorts int
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change a pod", Args: oneArg("a pod's NAME"),
 		Long: "Change what is given, leave the rest. The region can only change while the pod holds nothing.",
 		Example: `  tricircle pod set pod1 --dhcp-ports 2
-  tricircle pod set pod1 --cloud pod1-admin --interface internal`,
+  tricircle pod set pod1 --cloud pod1-admin --interface internal
+  tricircle pod set pod1 --drift repair`,
 		ValidArgsFunction: s.completePods,
 	}
 	f := cmd.Flags()
@@ -204,6 +205,7 @@ func podSet(s *session) *cobra.Command {
 	f.StringVar(&cloud, "cloud", "", "credentials: a cloud of the server's clouds.yaml, env:PREFIX_, or empty: Tricircle's own")
 	f.StringVar(&iface, "interface", "", "endpoints to use: public, internal or admin")
 	f.IntVar(&dhcpPorts, "dhcp-ports", 1, "addresses to reserve per network")
+	f.StringVar(&drift, "drift", "report", "what to do about networks, ports and groups that were changed there by hand: report or repair")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var change admin.PodChange
 		for name, to := range map[string]func(){
@@ -213,6 +215,7 @@ func podSet(s *session) *cobra.Command {
 			"cloud":      func() { change.Cloud = &cloud },
 			"interface":  func() { change.Interface = &iface },
 			"dhcp-ports": func() { change.DHCPPorts = &dhcpPorts },
+			"drift":      func() { change.Drift = &drift },
 		} {
 			if f.Changed(name) {
 				to()

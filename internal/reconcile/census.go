@@ -54,7 +54,8 @@ func (r *Reconciler) censusInTurn(ctx context.Context, interval time.Duration) {
 			continue
 		}
 		running.Go(func() {
-			if err := r.Census(ctx, p.Name); err != nil && ctx.Err() == nil {
+			err := errors.Join(r.Census(ctx, p.Name), r.Patrol(ctx, p.Name))
+			if err != nil && ctx.Err() == nil {
 				r.log.WarnContext(ctx, "cannot take a census: the next one is in turn", "pod", p.Name, "error", err)
 			}
 		})

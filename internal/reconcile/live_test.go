@@ -12,6 +12,8 @@ import (
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
+var admin = rest.Caller{Roles: []string{"admin"}}
+
 // look is what is shown of the port, after the pods were asked.
 func (w *world) look(id string) topology.Port {
 	w.t.Helper()
@@ -61,7 +63,7 @@ func TestPortsAreShownLive(t *testing.T) {
 		neutron := w.cloud.Pod("pod1").Network
 		neutron.Mu.Lock()
 		for _, p := range all[:2] {
-			neutron.Attach(neutron.Port(rest.Caller{Roles: []string{"admin"}}, w.podIDOf(portIn(p, "pod1"))), "s", "az")
+			neutron.Attach(neutron.Port(admin, w.podIDOf(portIn(p, "pod1"))), "s", "az")
 		}
 		neutron.Mu.Unlock()
 		if p := w.look(all[0].ID); p.Status != "DOWN" {
@@ -94,7 +96,7 @@ func TestPortsOfAPodThatIsAwayAreShownAsTheyWere(t *testing.T) {
 	w.mustWant(portIn(p, "pod1"))
 	neutron := w.cloud.Pod("pod1").Network
 	neutron.Mu.Lock()
-	neutron.Attach(neutron.Port(rest.Caller{Roles: []string{"admin"}}, w.podIDOf(portIn(p, "pod1"))), "s", "az")
+	neutron.Attach(neutron.Port(admin, w.podIDOf(portIn(p, "pod1"))), "s", "az")
 	neutron.Mu.Unlock()
 	if got := w.look(p.ID); got.Status != "ACTIVE" {
 		t.Fatalf("port = %+v", got.Binding)

@@ -144,6 +144,17 @@ func (s *Store) Touch(ctx context.Context, kind, id string) error {
 	return s.write(ctx, func(tx *Tx) error { return touchTx(ctx, tx, kind, id) })
 }
 
+// TouchIn is Touch for one pod.
+func (s *Store) TouchIn(ctx context.Context, t Target) error {
+	return s.write(ctx, func(tx *Tx) error {
+		return bump(ctx, tx, t.Kind, t.ID, `
+			UPDATE mappings
+			SET generation = generation + 1, updated_at = ?
+			WHERE kind = ? AND id = ? AND wanted = 1 AND pod = ?
+			RETURNING pod`, t.Pod)
+	})
+}
+
 func touchTx(ctx context.Context, tx *Tx, kind, id string) error {
 	return bump(ctx, tx, kind, id, `
 		UPDATE mappings

@@ -23,6 +23,9 @@ type Pod struct {
 	Interface string `json:"interface"`  // endpoint interface; default public
 	DHCPPorts int    `json:"dhcp_ports"` // reserved per network: DHCP agents per network there
 	Cordoned  bool   `json:"cordoned"`   // takes nothing new
+	// Drift is what to do about things that were changed or deleted there by hand:
+	// DriftReport or DriftRepair.
+	Drift string `json:"drift"`
 	// Number is the pod's own, from 0, given by CreatePod and never given again; a
 	// pod that returns under its name has it back.
 	Number    int       `json:"number"`
@@ -30,14 +33,20 @@ type Pod struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-const podColumns = `name, region, zone, pod_zone, cloud, interface, dhcp_ports, cordoned, created_at, updated_at`
+// What to do about drift.
+const (
+	DriftReport = "report" // the default
+	DriftRepair = "repair"
+)
+
+const podColumns = `name, region, zone, pod_zone, cloud, interface, dhcp_ports, cordoned, drift, created_at, updated_at`
 
 // selectPods reads what scanPod wants.
 const selectPods = `SELECT ` + podColumns + `, (SELECT number FROM pod_numbers WHERE pod_numbers.name = pods.name) FROM pods`
 
 func scanPod(row scanner) (p Pod, err error) {
 	err = row.Scan(&p.Name, &p.Region, &p.Zone, &p.PodZone, &p.Cloud, &p.Interface, &p.DHCPPorts,
-		&p.Cordoned, intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt), &p.Number)
+		&p.Cordoned, &p.Drift, intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt), &p.Number)
 	return p, err
 }
 
@@ -64,11 +73,14 @@ func (s *Store) createPod(ctx context.Context, p Pod, then func(*Tx) error) (Pod
 	if p.DHCPPorts == 0 {
 		p.DHCPPorts = 1
 	}
+	if p.Drift == "" {
+		p.Drift = DriftReport
+	}
 	err := s.write(ctx, func(tx *Tx) error {
 		p.CreatedAt = tx.now().UTC().Truncate(time.Microsecond)
 		p.UpdatedAt = p.CreatedAt
-		_, err := tx.Exec(ctx, `INSERT INTO pods (`+podColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			p.Name, p.Region, p.Zone, p.PodZone, p.Cloud, p.Interface, p.DHCPPorts, p.Cordoned, p.CreatedAt, p.UpdatedAt)
+		_, err := tx.Exec(ctx, `INSERT INTO pods (`+podColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			p.Name, p.Region, p.Zone, p.PodZone, p.Cloud, p.Interface, p.DHCPPorts, p.Cordoned, p.Drift, p.CreatedAt, p.UpdatedAt)
 		if duplicate(err) {
 			return fault.New(fault.Conflict, "", "pod %s exists already", p.Name)
 		}
@@ -114,9 +126,9 @@ func (s *Store) UpdatePod(ctx context.Context, name string, change func(*Pod) er
 		p.Name, p.CreatedAt, p.UpdatedAt = name, created, tx.now().UTC().Truncate(time.Microsecond)
 		_, err := tx.Exec(ctx, `
 			UPDATE pods
-			SET region = ?, zone = ?, pod_zone = ?, cloud = ?, interface = ?, dhcp_ports = ?, cordoned = ?, updated_at = ?
+			SET region = ?, zone = ?, pod_zone = ?, cloud = ?, interface = ?, dhcp_ports = ?, cordoned = ?, drift = ?, updated_at = ?
 			WHERE name = ?`,
-			p.Region, p.Zone, p.PodZone, p.Cloud, p.Interface, p.DHCPPorts, p.Cordoned, p.UpdatedAt, name)
+			p.Region, p.Zone, p.PodZone, p.Cloud, p.Interface, p.DHCPPorts, p.Cordoned, p.Drift, p.UpdatedAt, name)
 		if err != nil || p.Region == region {
 			return err
 		}
