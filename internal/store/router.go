@@ -77,7 +77,7 @@ func createRouter(ctx context.Context, tx *Tx, spec RouterSpec) (topology.Router
 	if err != nil {
 		return r, fmt.Errorf("cannot create router: %w", err)
 	}
-	if spec.WantGateway == nil {
+	if spec.WantGateway == nil || spec.WantGateway.NetworkID == "" {
 		return r, nil
 	}
 	if err := setGateway(ctx, tx, &r, *spec.WantGateway); err != nil {

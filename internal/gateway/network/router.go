@@ -49,7 +49,7 @@ func readGateway(name string, v any) (any, error) {
 	}
 	for key := range m {
 		if !slices.Contains([]string{"network_id", "enable_snat", "external_fixed_ips", "qos_policy_id"}, key) {
-			return nil, badRequest("Unexpected keys supplied: %s", key)
+			return nil, unfit(name, "Unexpected keys supplied: %s", key)
 		}
 	}
 	id, err := readUUID("network_id", m["network_id"])
