@@ -64,6 +64,9 @@ type segment struct {
 }
 
 func (s *segment) ensure(ctx context.Context) error {
+	if err := s.access(ctx); err != nil {
+		return err
+	}
 	subnets, err := s.r.store.SubnetsOf(ctx, s.net.ID)
 	if err != nil {
 		return err

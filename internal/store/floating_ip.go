@@ -266,14 +266,34 @@ func (s *Store) DeleteFloatingIP(ctx context.Context, id string, check func(*top
 		if err := check(&f); err != nil {
 			return err
 		}
-		if forwarding, err := forwards(ctx, tx, id); err != nil || forwarding {
-			return cmp.Or(err, topology.FloatingIPForwards(id))
-		}
-		if err := dropRow(ctx, tx, "floating_ips", id); err != nil {
+		return dropFloatingIP(ctx, tx, f)
+	})
+}
+
+func dropFloatingIP(ctx context.Context, tx *Tx, f topology.FloatingIP) error {
+	if forwarding, err := forwards(ctx, tx, f.ID); err != nil || forwarding {
+		return cmp.Or(err, topology.FloatingIPForwards(f.ID))
+	}
+	if err := dropRow(ctx, tx, "floating_ips", f.ID); err != nil {
+		return err
+	}
+	return deletePort(ctx, tx, f.OuterPort)
+}
+
+// dropIdleFloatingIPs deletes the network's floating IPs that serve nothing: they
+// go with it.
+func dropIdleFloatingIPs(ctx context.Context, tx *Tx, network string) error {
+	idle, err := query(ctx, tx, floatingIPShape, Query{Filters: map[string][]string{
+		"floating_network_id": {network}, "port_id": {""}}}, scanFloatingIP)
+	if err != nil {
+		return err
+	}
+	for _, f := range idle {
+		if err := dropFloatingIP(ctx, tx, f); err != nil {
 			return err
 		}
-		return deletePort(ctx, tx, f.OuterPort)
-	})
+	}
+	return nil
 }
 
 // releaseFloatingIPs ends what serves a port that is deleted.

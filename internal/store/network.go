@@ -330,6 +330,9 @@ func (s *Store) DeleteNetwork(ctx context.Context, id string, check func(*topolo
 }
 
 func deleteNetwork(ctx context.Context, tx *Tx, id string) error {
+	if err := dropIdleFloatingIPs(ctx, tx, id); err != nil {
+		return err
+	}
 	using, err := list(ctx, tx, scanString, `
 		SELECT id FROM ports
 		WHERE network_id = ? AND device_owner <> ?

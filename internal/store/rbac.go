@@ -292,3 +292,8 @@ func canBeShared(table string) bool {
 	}
 	return false
 }
+
+// PartnersOf are the projects that the network is shared with by name.
+func (s *Store) PartnersOf(ctx context.Context, network string) ([]string, error) {
+	return list(ctx, s.reader(), scanString, partners+` ORDER BY r.target`, network)
+}

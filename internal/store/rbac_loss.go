@@ -11,7 +11,7 @@ import (
 // checkLoss refuses to take the policy from its target, or to give it to another
 // one, as long as somebody who would be left without needs it.
 func checkLoss(ctx context.Context, tx *Tx, p topology.RBACPolicy, owner, target string) error {
-	if p.Target == owner {
+	if p.Target == owner && p.Action == topology.AccessAsShared {
 		return nil
 	}
 	targets, err := list(ctx, tx, scanString, `
@@ -30,7 +30,10 @@ func checkLoss(ctx context.Context, tx *Tx, p topology.RBACPolicy, owner, target
 	if err != nil {
 		return err
 	}
-	keeps := append(targets, owner)
+	keeps := targets
+	if p.ObjectType == "network" && p.Action == topology.AccessAsShared {
+		keeps = append(keeps, owner) // of other things Neutron counts the owner's uses too
+	}
 	for _, user := range users {
 		if (p.Target == topology.Everyone || p.Target == user) && !slices.Contains(keeps, user) {
 			return topology.RBACPolicyInUse(p.ObjectID, lossOf(p))

@@ -42,6 +42,13 @@ func (s *Store) CreateSecurityGroups(ctx context.Context, groups []topology.Secu
 		if err := admit(ctx, tx, "security_group", perProject(groups, func(g *topology.SecurityGroup) string { return g.ProjectID })); err != nil {
 			return err
 		}
+		rules := perProject(groups, func(g *topology.SecurityGroup) string { return g.ProjectID })
+		for project := range rules {
+			rules[project] *= int64(len(topology.DefaultRules("", "", false)))
+		}
+		if err := admit(ctx, tx, "security_group_rule", rules); err != nil {
+			return err
+		}
 		made = slices.Clone(groups)
 		for i := range made {
 			if made[i].Name == topology.DefaultGroup {

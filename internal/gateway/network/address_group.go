@@ -55,7 +55,6 @@ func (a *api) addressGroups() *resource[topology.AddressGroup] {
 		one: "address_group", many: "address_groups", attributes: addressGroupAttributes, missing: topology.NoAddressGroup,
 		list: all.List, find: all.Find, store: a.Store,
 		shared: func(g *topology.AddressGroup) (string, *bool) { return g.ID, &g.Shared },
-		facts:  func(g *topology.AddressGroup) map[string]any { return map[string]any{"shared": g.Shared} },
 		view:   viewAddressGroups, create: a.createAddressGroups, update: a.updateAddressGroup,
 		remove: func(ctx context.Context, _ identity.Caller, old *topology.AddressGroup, match revision) error {
 			return a.Store.DeleteAddressGroup(ctx, old.ID, func(g *topology.AddressGroup) error { return check(match, g.Revision) })

@@ -137,6 +137,7 @@ func TestRBACOfQoSPolicies(t *testing.T) {
 	policy := r.expect(201, "admin", "POST", "/qos/policies", `{"policy":{"name":"q","shared":true}}`)["policy"].(map[string]any)["id"].(string)
 	network := r.make("bob", "network", `"qos_policy_id":"`+policy+`"`)["id"].(string)
 	r.expect(409, "admin", "PUT", "/qos/policies/"+policy, `{"policy":{"shared":false}}`)
+	r.expect(409, "admin", "PUT", "/qos/policies/"+policy, `{"policy":{"shared":false}}`)
 	r.share("admin", "qos_policy", policy, "access_as_shared", "project-bob")
 	r.expect(200, "admin", "PUT", "/qos/policies/"+policy, `{"policy":{"shared":false}}`)
 	if got := r.expect(200, "bob", "GET", "/qos/policies/"+policy, "")["policy"].(map[string]any)["shared"]; got != true {

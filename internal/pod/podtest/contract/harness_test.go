@@ -93,7 +93,7 @@ func runAll(t *testing.T, file, pod string, pause time.Duration) {
 	}{
 		{"identity", identityChecks}, {"network", networkChecks}, {"subnet", subnetChecks}, {"port", portChecks}, {"dhcp", dhcpChecks},
 		{"agent", agentChecks}, {"address", addressChecks},
-		{"security group", groupChecks}, {"qos", qosChecks}, {"trunk", trunkChecks}, {"network list", listChecks}, {"compute", computeChecks}, {"server", serverChecks},
+		{"security group", groupChecks}, {"qos", qosChecks}, {"rbac", rbacChecks}, {"trunk", trunkChecks}, {"network list", listChecks}, {"compute", computeChecks}, {"server", serverChecks},
 		{"server group", serverGroupChecks},
 		{"server list", serverListChecks}, {"release", releaseChecks}, {"flavor", flavorChecks}, {"image", imageChecks}, {"volume", volumeChecks}, {"operate", operateChecks},
 		{"flavor changes", flavorChangeChecks}, {"key pair", keypairChecks},

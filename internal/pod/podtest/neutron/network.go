@@ -12,7 +12,7 @@ import (
 // kinds lists the resources of the API.
 func (s *Server) kinds() []*resource {
 	return []*resource{s.networkKind(), s.subnetKind(), s.portKind(), s.groupKind(), s.ruleKind(), s.routerKind(), s.policyKind(),
-		s.trunkKind(), s.addressGroupKind()}
+		s.trunkKind(), s.addressGroupKind(), s.rbacKind()}
 }
 
 func (s *Server) networkKind() *resource {
@@ -46,7 +46,8 @@ func (s *Server) networkKind() *resource {
 }
 
 func (s *Server) seesNetwork(c rest.Caller, d rest.Doc) bool {
-	return c.Sees(d["project_id"]) || rest.Bool(d, "shared") || rest.Bool(d, "router:external")
+	return c.Sees(d["project_id"]) || rest.Bool(d, "shared") || rest.Bool(d, "router:external") ||
+		s.sharedWith(c.ProjectID, d["id"])
 }
 
 func (s *Server) renderNetwork(d rest.Doc) rest.Doc {
@@ -299,6 +300,11 @@ func (s *Server) dropNetwork(_ rest.Caller, d rest.Doc) error {
 		return conflict("NetworkInUse",
 			"Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports is: %s.",
 			id, strings.Join(used, ","))
+	}
+	for _, g := range s.grants.All() {
+		if g["object_id"] == id {
+			s.grants.Delete(rest.Str(g, "id"))
+		}
 	}
 	for _, p := range s.portsOf(id) {
 		s.ports.Delete(rest.Str(p, "id"))

@@ -34,7 +34,7 @@ type Server struct {
 	Options
 	http http.Handler
 
-	addressGroups, trunks                                      rest.Store
+	addressGroups, trunks, grants                              rest.Store
 	networks, subnets, ports, groups, rules, routers, policies rest.Store
 
 	agents  []rest.Doc
