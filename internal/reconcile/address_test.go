@@ -15,14 +15,13 @@ import (
 )
 
 // moded makes a subnet with an IPv6 mode.
-func (w *world) moded(networkID, cidr, mode string) topology.Subnet {
+func (w *world) moded(networkID, cidr, mode string) {
 	w.t.Helper()
-	made, err := w.store.CreateSubnets(w.t.Context(), []topology.SubnetSpec{{Subnet: topology.Subnet{ProjectID: w.project,
+	_, err := w.store.CreateSubnets(w.t.Context(), []topology.SubnetSpec{{Subnet: topology.Subnet{ProjectID: w.project,
 		NetworkID: networkID, IPVersion: 6, CIDR: netip.MustParsePrefix(cidr), EnableDHCP: true, IPv6RAMode: mode, IPv6AddressMode: mode}}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return made[0]
 }
 
 // addressesIn are the addresses of one of our ports in a pod.

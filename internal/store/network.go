@@ -23,6 +23,10 @@ var networkShape = &shape{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
 		"description": {expr: "t.description"}, "admin_state_up": {expr: "t.admin_state_up", kind: flag},
 		"shared": sharedField("t.id", "t.shared"), "router:external": {expr: "t.external", kind: flag},
+		"subnets.ip_version": {match: func(values []string) (string, []any) {
+			condition, args := field{expr: "n.ip_version", kind: number}.condition(values)
+			return "t.id IN (SELECT n.network_id FROM subnets n WHERE " + condition + ")", args
+		}},
 		"status": {expr: "'ACTIVE'"}, "mtu": {expr: "t.mtu", kind: number},
 		"port_security_enabled":     {expr: "t.port_security_enabled", kind: flag},
 		"provider:network_type":     {expr: "t.network_type"},

@@ -19,31 +19,35 @@ type Interface struct {
 // AddSubnetInterface puts the router onto the subnet, at its gateway address.
 func (s *Store) AddSubnetInterface(ctx context.Context, routerID, subnetID string) (i Interface, err error) {
 	err = s.write(ctx, func(tx *Tx) error {
-		r, has, ports, err := routerAt(ctx, tx, routerID)
-		if err != nil {
-			return err
-		}
-		sub, err := byID(ctx, tx, subnetShape, subnetID, scanSubnet, "")
-		if err != nil {
-			return err
-		}
-		if !sub.GatewayIP.IsValid() {
-			return topology.BadRouter("Subnet for router interface must have a gateway IP")
-		}
-		if err := topology.CheckRouted(&sub); err != nil {
-			return err
-		}
-		if err := topology.CheckInterface(has, []topology.Subnet{sub}); err != nil {
-			return err
-		}
-		p, err := portOnSubnet(ctx, tx, &r, &sub, ports)
-		if err != nil {
-			return err
-		}
-		i = Interface{r, p.ID, sub.NetworkID, []string{sub.ID}}
-		return saveRouter(ctx, tx, &r)
+		i, err = addSubnetInterface(ctx, tx, routerID, subnetID)
+		return err
 	})
 	return i, err
+}
+
+func addSubnetInterface(ctx context.Context, tx *Tx, routerID, subnetID string) (i Interface, err error) {
+	r, has, ports, err := routerAt(ctx, tx, routerID)
+	if err != nil {
+		return i, err
+	}
+	sub, err := byID(ctx, tx, subnetShape, subnetID, scanSubnet, "")
+	if err != nil {
+		return i, err
+	}
+	if !sub.GatewayIP.IsValid() {
+		return i, topology.BadRouter("Subnet for router interface must have a gateway IP")
+	}
+	if err := topology.CheckRouted(&sub); err != nil {
+		return i, err
+	}
+	if err := topology.CheckInterface(has, []topology.Subnet{sub}); err != nil {
+		return i, err
+	}
+	p, err := portOnSubnet(ctx, tx, &r, &sub, ports)
+	if err != nil {
+		return i, err
+	}
+	return Interface{r, p.ID, sub.NetworkID, []string{sub.ID}}, saveRouter(ctx, tx, &r)
 }
 
 // routerAt is the router, locked, with the subnets where it is and its ports.

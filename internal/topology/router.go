@@ -19,6 +19,11 @@ const (
 	OwnerFloatingIP           = "network:floatingip"
 )
 
+// NoAutoTopology is the refusal of a network for a project that gets one by itself.
+func NoAutoTopology(reason string) error {
+	return fault.New(fault.Conflict, "AutoAllocationFailure", "Deployment error: %s.", reason)
+}
+
 // IsRouterInterface says that a port with this owner is a router's place on a
 // subnet; its gateway is none.
 func IsRouterInterface(owner string) bool {

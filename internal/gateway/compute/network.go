@@ -128,9 +128,26 @@ func (a *api) onlyNetwork(ctx context.Context, by identity.Caller, auto bool) ([
 		}
 		return []nic{{Network: list[0]}}, nil
 	case auto:
-		return nil, fault.New(fault.Invalid, "", "Unable to automatically allocate a network for project %s", by.ProjectID)
+		n, err := a.allocateNetwork(ctx, by)
+		if err != nil {
+			return nil, err
+		}
+		return []nic{{Network: n}}, nil
 	}
 	return nil, nil
+}
+
+// allocateNetwork gives the project a network of its own, if the region has what
+// it needs for that.
+func (a *api) allocateNetwork(ctx context.Context, by identity.Caller) (topology.Network, error) {
+	t, err := a.Store.EnsureAutoTopology(ctx, by.ProjectID, by.IsAdmin())
+	if fault.Is(err, fault.Conflict) {
+		err = fault.New(fault.Invalid, "", "Unable to automatically allocate a network for project %s", by.ProjectID)
+	}
+	if err != nil {
+		return topology.Network{}, err
+	}
+	return a.Store.FindNetwork(ctx, t.NetworkID)
 }
 
 // usablePort finds a port of the user's that can serve a new server. A foreign

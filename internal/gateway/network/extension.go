@@ -20,6 +20,7 @@ var extensions = []extension{
 	{"address-group", "Address group", "Support address group", "2020-07-15T10:00:00-00:00"},
 	{"address-scope", "Address scope", "Address scopes extension.", "2015-07-26T10:00:00-00:00"},
 	{"allowed-address-pairs", "Allowed Address Pairs", "Provides allowed address pairs", "2013-07-23T10:00:00-00:00"},
+	{"auto-allocated-topology", "Auto Allocated Topology Services", "Auto Allocated Topology Services.", "2016-01-01T00:00:00-00:00"},
 	{"availability_zone", "Availability Zone", "The availability zone extension.", "2015-01-01T10:00:00-00:00"},
 	{"availability_zone_filter", "Availability Zone Filter Extension", "Add filter parameters to AvailabilityZone resource", "2018-06-22T10:00:00-00:00"},
 	{"binding", "Port Binding", "Expose port bindings of a virtual port to external application", "2014-02-03T10:00:00-00:00"},
@@ -48,6 +49,7 @@ var extensions = []extension{
 	{"multi-provider", "Multi Provider Network", "Expose mapping of virtual networks to multiple physical networks", "2013-06-27T10:00:00-00:00"},
 	{"net-mtu", "Network MTU", "Provides MTU attribute for a network resource.", "2015-03-25T10:00:00-00:00"},
 	{"net-mtu-writable", "Network MTU (writable)", "Provides a writable MTU attribute for a network resource.", "2017-07-12T00:00:00-00:00"},
+	{"network-ip-availability", "Network IP Availability", "Provides IP availability data for each network and subnet.", "2015-09-24T00:00:00-00:00"},
 	{"network_availability_zone", "Network Availability Zone", "Availability zone support for network.", "2015-01-01T10:00:00-00:00"},
 	{"pagination", "Pagination support", "Extension that indicates that pagination is enabled.", "2016-06-12T00:00:00-00:00"},
 	{"port-device-profile", "Port device profile", "Expose the port device profile (Cyborg)", "2020-12-17T10:00:00-00:00"},
@@ -148,12 +150,10 @@ func resources(_ context.Context, _ identity.Caller, r *gateway.Request) (*gatew
 func closed() []gateway.Route {
 	var routes []gateway.Route
 	for _, c := range []struct{ paths, note string }{
-		{"auto-allocated-topology", "it needs subnet pools"},
 		{"default-security-group-rules security-groups-default-statefulness", "newer than the pods"},
 		{"flavors service_profiles", "routers are of one kind"},
 		{"local-ips local_ips ndp-proxies", "not in the pods' own Neutron"},
 		{"log metering vpn", "not in the pods' own Neutron"},
-		{"network-ip-availabilities", "not counted yet"},
 		{"network-segment-ranges network_segment_ranges segments", "segments are set in Tricircle's configuration"},
 	} {
 		for path := range strings.SplitSeq(c.paths, " ") {
