@@ -233,7 +233,7 @@ func (a *api) findAgent(ctx context.Context, id string) (agent, error) {
 func (a *api) onAgent(h func(ctx context.Context, g agent, r *gateway.Request) (*gateway.Reply, error)) gateway.Handler {
 	return func(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 		if err := allow(by, r); err != nil {
-			return absent(ctx, by, r)
+			return nil, noAgent(r.Param("id"))
 		}
 		g, err := a.findAgent(ctx, r.Param("id"))
 		if err != nil {

@@ -100,7 +100,7 @@ func TestAgents(t *testing.T) {
 	}
 	path := "/agents/" + all[second+" "+agentL3]["id"].(string)
 	for _, c := range []refusal{
-		{"alice", "GET", path, "", 404, "HTTPNotFound", "The resource could not be found."},
+		{"alice", "GET", path, "", 404, "AgentNotFound", "Agent " + path[len("/agents/"):] + " could not be found."},
 		{"admin", "GET", "/agents/" + nowhere, "", 404, "AgentNotFound", "Agent " + nowhere + " could not be found."},
 		{"admin", "GET", "/agents?configurations=x", "", 400, "HTTPBadRequest", "['configurations'] is invalid attribute for filtering"},
 		{"admin", "POST", "/agents", `{"agent":{}}`, 400, "HTTPBadRequest", "Unrecognized attribute(s) 'tenant_id, project_id'"},
