@@ -181,6 +181,11 @@ func (s *Store) UpdateSecurityGroup(ctx context.Context, id string, change func(
 		if reflect.DeepEqual(before, g) {
 			return nil
 		}
+		if g.Stateful != before.Stateful {
+			if err := checkNoMembers(ctx, tx, id); err != nil {
+				return err
+			}
+		}
 		g.UpdatedAt, g.Revision = tx.now(), before.Revision+1
 		_, err := tx.Exec(ctx, `
 			UPDATE security_groups
@@ -216,13 +221,8 @@ func (s *Store) DeleteSecurityGroup(ctx context.Context, id string, check func(*
 }
 
 func deleteGroup(ctx context.Context, tx *Tx, id string) error {
-	var used bool
-	err := tx.QueryRow(ctx, `SELECT count(*) > 0 FROM port_groups WHERE group_id = ?`, id).Scan(&used)
-	if err != nil {
+	if err := checkNoMembers(ctx, tx, id); err != nil {
 		return err
-	}
-	if used {
-		return groupInUse(id)
 	}
 	named, err := list(ctx, tx, scanString, `
 		SELECT DISTINCT group_id FROM security_group_rules
@@ -240,6 +240,16 @@ func deleteGroup(ctx context.Context, tx *Tx, id string) error {
 		}
 	}
 	return unwantOrRelease(ctx, tx, KindSecurityGroup, id)
+}
+
+// checkNoMembers refuses what cannot be done to a group that ports are in.
+func checkNoMembers(ctx context.Context, tx *Tx, id string) error {
+	var used bool
+	err := tx.QueryRow(ctx, `SELECT count(*) > 0 FROM port_groups WHERE group_id = ?`, id).Scan(&used)
+	if err == nil && used {
+		err = groupInUse(id)
+	}
+	return err
 }
 
 func groupInUse(id string) error {

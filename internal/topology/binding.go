@@ -44,15 +44,15 @@ func (p *Port) Served() bool {
 // says that there is no such host.
 func (p *Port) BindTo(host string, failed bool) {
 	p.WantHost = &host
-	p.Binding.Host, p.Binding.Status, p.Binding.VIFType, p.Binding.VIFDetails = host, StatusDown, VIFUnbound, map[string]any{}
+	p.Host, p.Status, p.VIFType, p.VIFDetails = host, StatusDown, VIFUnbound, map[string]any{}
 	if failed && host != "" {
-		p.Binding.VIFType = VIFBindingFailed
+		p.VIFType = VIFBindingFailed
 	}
 }
 
 // Shape records what an admin wants to tell the host about the port.
 func (p *Port) Shape(profile map[string]any) {
-	p.WantProfile, p.Binding.Profile = maps.Clone(profile), maps.Clone(profile)
+	p.WantProfile, p.Profile = maps.Clone(profile), maps.Clone(profile)
 }
 
 // DHCPOption is something that DHCP tells the port's server.

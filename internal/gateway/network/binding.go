@@ -109,12 +109,6 @@ func (a *api) bindings(verb string) gateway.Handler {
 		if err != nil {
 			return nil, err
 		}
-		if !by.IsAdmin() {
-			return nil, forbidden("rule:default")
-		}
-		if !strings.HasPrefix(port.DeviceOwner, topology.OwnerCompute) {
-			return nil, badResource("port", "Invalid port %s. Operation only valid on compute ports", port.ID)
-		}
 		var in map[string]any
 		if r.Method == http.MethodPost || r.Method == http.MethodPut && verb == "" {
 			f, err := decode(r, "binding", "bindings", false)
@@ -122,6 +116,15 @@ func (a *api) bindings(verb string) gateway.Handler {
 				return nil, err
 			}
 			in, _ = plain(f.items[0]).(map[string]any)
+		}
+		if _, named := in["host"]; r.Method == http.MethodPost && !named {
+			return nil, badRequest("Failed to parse request. Required attribute 'host' not specified")
+		}
+		if !strings.HasPrefix(port.DeviceOwner, topology.OwnerCompute) {
+			return nil, badResource("port", "Invalid port %s. Operation only valid on compute ports", port.ID)
+		}
+		if !by.IsAdmin() {
+			return nil, forbidden("rule:default")
 		}
 		host := r.Param("host")
 		out, found, err := a.podBindings(ctx, port.ID, r.Method, host+verb, in)

@@ -26,7 +26,7 @@ var portAttributes = tagged(
 	attribute{name: "device_id", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "device_owner", read: readText(255), fallback: "", post: true, put: true, guard: true, filter: asIs, sort: true},
 	attribute{name: "status", filter: asIs, sort: true},
-	attribute{name: "port_security_enabled", read: readFlag, post: true, put: true, guard: true, filter: filterFlag},
+	attribute{name: "port_security_enabled", read: readFlag, post: true, put: true, guard: true},
 	attribute{name: "security_groups", read: readUUIDs, post: true, put: true, filter: asIs},
 	attribute{name: "allowed_address_pairs", read: readPairs, post: true, put: true, guard: true, parts: []string{"ip_address", "mac_address"}},
 	qosAttribute,

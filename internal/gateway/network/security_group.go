@@ -11,7 +11,7 @@ import (
 
 var groupAttributes = tagged(
 	attribute{name: "name", read: readGroupName, fallback: "", post: true, put: true, filter: asIs, sort: true},
-	attribute{name: "stateful", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
+	attribute{name: "stateful", read: readFlag, fallback: true, post: true, put: true, sort: true},
 	attribute{name: "shared", filter: filterFlag},
 	attribute{name: "security_group_rules"},
 )
@@ -96,6 +96,9 @@ func viewGroups(ctx context.Context, by identity.Caller, all []topology.Security
 		rules, err := viewRules(ctx, by, g.Rules)
 		if err != nil {
 			return nil, err
+		}
+		for _, r := range rules {
+			r["tags"] = []string{} // within a group Neutron shows them like this
 		}
 		m := owned(g.ID, g.ProjectID, g.Description, g.CreatedAt, g.UpdatedAt, g.Revision)
 		m["name"], m["stateful"], m["shared"], m["security_group_rules"] = g.Name, g.Stateful, g.Shared, rules

@@ -52,6 +52,7 @@ func UpdateGroup(want topology.SecurityGroup, found Group) Changes {
 	}
 	set(c, "name", found.Name, want.Name)
 	set(c, "description", found.Description, Mark("security_group", want.ID))
+	set(c, "stateful", found.Stateful, want.Stateful)
 	return c
 }
 
