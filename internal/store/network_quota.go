@@ -12,7 +12,7 @@ import (
 // counted are the tables of what quotas of the Network API count, each thing for
 // the project that has it.
 var counted = map[string]string{
-	"network": "networks", "subnet": "subnets", "port": "ports", "router": "routers", "rbac_policy": "rbac_policies", "subnetpool": "subnetpools", "floatingip": "floating_ips",
+	"network": "networks", "subnet": "subnets", "port": "ports", "router": "routers", "rbac_policy": "rbac_policies", "subnetpool": "subnetpools", "trunk": "trunks", "floatingip": "floating_ips",
 	"security_group": "security_groups", "security_group_rule": "security_group_rules",
 }
 

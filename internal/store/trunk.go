@@ -18,6 +18,7 @@ const trunkActive = `EXISTS (
 	)`
 
 var trunks = newRecord(record[topology.Trunk]{
+	counts: "trunk",
 	shape: shape{
 		table:   "trunks",
 		missing: topology.NoTrunk, anyMarker: true,

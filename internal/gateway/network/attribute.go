@@ -32,7 +32,6 @@ type audience int
 
 const (
 	everyone audience = iota
-	admins            // unless the policy has a rule for it
 	nobody
 )
 

@@ -216,7 +216,7 @@ func trim(by identity.Caller, reading string, attributes []attribute, shown map[
 		if _, has := shown[a.name]; !has {
 			continue
 		}
-		seen := a.see != nobody && (a.see != admins || by.IsAdmin())
+		seen := a.see != nobody
 		if rule := reading + ":" + a.name; a.see != nobody && by.Rules.Has(rule) {
 			var err error
 			if seen, err = by.May(rule, about(shown, look)); err != nil {

@@ -61,15 +61,19 @@ func TestQuotaKinds(t *testing.T) {
 	outside := r.make("admin", "network", `"router:external":true`)["id"].(string)
 	r.make("admin", "subnet", `"network_id":"`+outside+`","ip_version":4,"cidr":"10.9.0.0/24"`)
 	group := r.make("alice", "security_group", `"name":"g"`)["id"].(string)
+	parent := r.make("alice", "port", `"network_id":"`+network+`"`)["id"].(string)
 	for kind, body := range map[string]string{
-		"network": ``, "subnet": `"network_id":"` + network + `","ip_version":4,"cidr":"10.1.0.0/24"`,
+		"trunk": `"port_id":"` + parent + `"`, "subnetpool": `"name":"p","prefixes":["10.2.0.0/16"]`,
+		"rbac_policy": `"object_type":"network","object_id":"` + network + `","action":"access_as_shared","target_tenant":"x"`,
+		"network":     ``, "subnet": `"network_id":"` + network + `","ip_version":4,"cidr":"10.1.0.0/24"`,
 		"port": `"network_id":"` + network + `"`, "router": ``, "floatingip": `"floating_network_id":"` + outside + `"`,
 		"security_group": `"name":"h"`, "security_group_rule": `"security_group_id":"` + group + `","direction":"ingress"`,
 	} {
 		r.expect(200, "admin", "PUT", "/quotas/project-alice", `{"quota":{"`+kind+`":0}}`)
 		path := "/" + kind + "s"
-		if kind == "security_group" || kind == "security_group_rule" {
-			path = map[string]string{"security_group": "/security-groups", "security_group_rule": "/security-group-rules"}[kind]
+		if dashed, ok := map[string]string{"security_group": "/security-groups", "security_group_rule": "/security-group-rules",
+			"rbac_policy": "/rbac-policies"}[kind]; ok {
+			path = dashed
 		}
 		r.refused(refusal{"alice", "POST", path, `{"` + kind + `":{` + body + `}}`, 409, "OverQuota", "Quota exceeded for resources: ['" + kind + "']."})
 		r.expect(204, "admin", "DELETE", "/quotas/project-alice", "")
