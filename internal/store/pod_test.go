@@ -18,7 +18,7 @@ func TestPod(t *testing.T) {
 	now := newClock()
 	storetest.EachAt(t, now.Now, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
-		in := store.Pod{Name: "eu-2", Region: "EU2", Zone: "az1", PodZone: "nova", Cloud: "eu", Interface: "internal", DHCPPorts: 2, Cordoned: true}
+		in := store.Pod{Name: "eu-2", Region: "EU2", Zone: "az1", PodZone: "nova", Cloud: "eu", Interface: "internal", DHCPPorts: 2, Cordoned: true, Drift: store.DriftRepair}
 		want := in
 		want.CreatedAt, want.UpdatedAt = now.Now(), now.Now()
 		made, err := s.CreatePod(ctx, in)
