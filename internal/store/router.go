@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -17,10 +18,11 @@ import (
 var routerShape = &shape{
 	table: "routers",
 	columns: []string{"t.id", "t.project_id", "t.name", "t.description", "t.admin_state_up", "t.gateway_network",
-		"t.gateway_port", "t.enable_snat", "t.routes", "t.distributed", "t.ha", "t.zone_hints", "t.created_at", "t.updated_at",
+		"t.gateway_port", "t.enable_snat", "t.routes", "t.distributed", "t.ha", "t.flavor_id", "t.zone_hints", "t.created_at", "t.updated_at",
 		"t.revision"},
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
+		"flavor_id":   {expr: "COALESCE(t.flavor_id, '')"},
 		"description": {expr: "t.description"}, "admin_state_up": {expr: "t.admin_state_up", kind: flag},
 		"status": {expr: "'ACTIVE'"}, "revision_number": {expr: "t.revision", kind: number},
 		"created_at": {expr: "t.created_at", kind: number}, "updated_at": {expr: "t.updated_at", kind: number},
@@ -31,8 +33,10 @@ var routerShape = &shape{
 
 func scanRouter(row scanner) (r topology.Router, err error) {
 	var g topology.Gateway
+	var flavor sql.NullString
 	err = row.Scan(&r.ID, &r.ProjectID, &r.Name, &r.Description, &r.AdminStateUp, &g.NetworkID,
-		&g.PortID, &g.EnableSNAT, intoJSON(&r.Routes), &r.Distributed, &r.HA, intoJSON(&r.ZoneHints), intoTime(&r.CreatedAt), intoTime(&r.UpdatedAt), &r.Revision)
+		&g.PortID, &g.EnableSNAT, intoJSON(&r.Routes), &r.Distributed, &r.HA, &flavor, intoJSON(&r.ZoneHints), intoTime(&r.CreatedAt), intoTime(&r.UpdatedAt), &r.Revision)
+	r.FlavorID = flavor.String
 	if g.NetworkID != "" {
 		r.Gateway = &g
 	}
@@ -73,6 +77,7 @@ func createRouter(ctx context.Context, tx *Tx, spec RouterSpec) (topology.Router
 		INSERT INTO routers (`+bare(routerShape)+`)
 		VALUES (`+marks(len(routerShape.columns))+`)`,
 		r.ID, r.ProjectID, r.Name, r.Description, r.AdminStateUp, "", "", true, asJSON(r.Routes), r.Distributed, r.HA,
+		sql.NullString{String: r.FlavorID, Valid: r.FlavorID != ""},
 		asJSON(r.ZoneHints), r.CreatedAt, r.UpdatedAt, r.Revision)
 	if err != nil {
 		return r, fmt.Errorf("cannot create router: %w", err)

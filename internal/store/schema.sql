@@ -103,6 +103,14 @@ CREATE INDEX entries_by_project ON entries (kind, project_id, created_at, id);
 CREATE INDEX entries_usage ON entries (project_id, user_id, vcpus, ram)
     WHERE kind = 'server' AND status <> 'SOFT_DELETED';
 
+CREATE TABLE flavor_profiles (
+    flavor_id  TEXT NOT NULL REFERENCES network_flavors (id) ON DELETE CASCADE,
+    profile_id TEXT NOT NULL REFERENCES service_profiles (id),
+    PRIMARY KEY (flavor_id, profile_id)
+);
+
+CREATE INDEX flavor_profiles_by_profile ON flavor_profiles (profile_id);
+
 CREATE TABLE floating_ips (
     id            TEXT PRIMARY KEY,
     project_id    TEXT NOT NULL,
@@ -187,6 +195,18 @@ CREATE TABLE mappings (
 CREATE INDEX mappings_by_pod ON mappings (pod, kind, pod_id);
 
 CREATE INDEX mappings_pending ON mappings (kind, id, pod) WHERE generation <> observed;
+
+CREATE TABLE network_flavors (
+    id           TEXT PRIMARY KEY,
+    project_id   TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    description  TEXT NOT NULL,
+    service_type TEXT NOT NULL,
+    enabled      BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    updated_at   BIGINT NOT NULL,
+    revision     BIGINT NOT NULL
+);
 
 CREATE TABLE networks (
     id                    TEXT PRIMARY KEY,
@@ -427,7 +447,9 @@ CREATE TABLE routers (
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
     revision        BIGINT NOT NULL
-, distributed BIGINT NOT NULL DEFAULT 0, ha BIGINT NOT NULL DEFAULT 0, zone_hints TEXT NOT NULL DEFAULT '[]');
+, distributed BIGINT NOT NULL DEFAULT 0, ha BIGINT NOT NULL DEFAULT 0, zone_hints TEXT NOT NULL DEFAULT '[]', flavor_id TEXT REFERENCES network_flavors (id));
+
+CREATE INDEX routers_by_flavor ON routers (flavor_id) WHERE flavor_id IS NOT NULL;
 
 CREATE INDEX routers_by_gateway ON routers (gateway_network) WHERE gateway_network <> '';
 
@@ -504,6 +526,18 @@ CREATE TABLE server_groups (
 );
 
 CREATE INDEX server_groups_by_project ON server_groups (project_id, created_at, id);
+
+CREATE TABLE service_profiles (
+    id          TEXT PRIMARY KEY,
+    project_id  TEXT NOT NULL,
+    description TEXT NOT NULL,
+    driver      TEXT NOT NULL,
+    enabled     BIGINT NOT NULL,
+    metainfo    TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL,
+    revision    BIGINT NOT NULL
+);
 
 CREATE TABLE subnetpools (
     id                TEXT PRIMARY KEY,

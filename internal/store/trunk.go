@@ -18,15 +18,15 @@ const trunkActive = `EXISTS (
 	)`
 
 var trunks = newRecord(record[topology.Trunk]{
-	counts: "trunk",
 	shape: shape{
 		table:   "trunks",
 		missing: topology.NoTrunk, anyMarker: true,
 		fields: map[string]field{"status": {expr: `CASE WHEN ` + trunkActive + ` THEN 'ACTIVE' ELSE 'DOWN' END`}},
 	},
-	check: checkTrunk,
-	saved: saveTrunk,
-	load:  loadTrunks,
+	counts: "trunk",
+	check:  checkTrunk,
+	saved:  saveTrunk,
+	load:   loadTrunks,
 })
 
 // TaggedTrunks are the trunks as things with tags.

@@ -47,6 +47,7 @@ type Router struct {
 	AdminStateUp bool
 	Distributed  bool
 	HA           bool
+	FlavorID     string // empty: none
 	ZoneHints    []string
 	Gateway      *Gateway // nil: none
 	Routes       []HostRoute

@@ -41,6 +41,8 @@ var extensions = []extension{
 	{"floating-ip-port-forwarding-description", "Floating IP Port Forwarding new attribute description", "Add a description field to Port Forwarding rules", "2019-11-01T10:00:00-00:00"},
 	{"floating-ip-port-forwarding-detail", "Floating IP port forwarding detail", "Allow list floating ip return more port forwarding data, include'id' and 'internal_port_id'", "2022-05-06T10:00:00-00:00"},
 	{"floating-ip-port-forwarding-port-ranges", "Floating IP Port Forwarding support port ranges", "Add suport to port ranges", "2020-07-01T10:00:00-00:00"}, //nolint:misspell // as Neutron has it
+	{"flavors", "Neutron Service Flavors", "Flavor specification for Neutron advanced services.", "2015-09-17T10:00:00-00:00"},
+	{"l3-flavors", "Router Flavor Extension", "Flavor support for routers.", "2016-05-17T00:00:00-00:00"},
 	{"floatingip-pools", "Floating IP Pools Extension", "Provides a floating IP pools API.", "2018-03-21T10:00:00-00:00"},
 	{"ip-substring-filtering", "IP address substring filtering", "Provides IP address substring filtering when listing ports", "2017-11-28T09:00:00-00:00"},
 	{"l3-ha", "HA Router extension", "Adds HA capability to routers.", "2014-04-26T00:00:00-00:00"},
@@ -151,7 +153,6 @@ func closed() []gateway.Route {
 	var routes []gateway.Route
 	for _, c := range []struct{ paths, note string }{
 		{"default-security-group-rules security-groups-default-statefulness", "newer than the pods"},
-		{"flavors service_profiles", "routers are of one kind"},
 		{"local-ips local_ips ndp-proxies", "not in the pods' own Neutron"},
 		{"log metering vpn", "not in the pods' own Neutron"},
 		{"network-segment-ranges network_segment_ranges segments", "segments are set in Tricircle's configuration"},

@@ -17,12 +17,16 @@ var routerAttributes = tagged(
 	attribute{name: "status", sort: true},
 	attribute{name: "distributed", read: orUnset(readFlag), post: true, put: true, guard: true},
 	attribute{name: "ha", read: orUnset(readFlag), post: true, put: true, guard: true},
+	attribute{name: "flavor_id", read: readFlavor, post: true, guard: true, sort: true},
 	attribute{name: "availability_zone_hints", read: readTexts, post: true},
 	attribute{name: "availability_zones"},
 	attribute{name: "external_gateway_info", read: readGateway, post: true, put: true, guard: true,
 		parts: []string{"network_id", "enable_snat", "external_fixed_ips", "qos_policy_id"}},
 	attribute{name: "routes", read: readRoutes, put: true},
 )
+
+// readFlavor takes anything: a flavor of that ID there is, or not.
+func readFlavor(_ string, v any) (any, error) { return python(v), nil }
 
 // orUnset takes null for an attribute that is not sent.
 func orUnset(read reader) reader {
@@ -115,6 +119,12 @@ func (a *api) createRouters(ctx context.Context, by identity.Caller, all []value
 			return nil, err
 		}
 		setRouter(&specs[i], v)
+		set(v, "flavor_id", &specs[i].FlavorID)
+		if specs[i].FlavorID != "" {
+			if err := a.checkFlavor(ctx, specs[i].FlavorID, v); err != nil {
+				return nil, err
+			}
+		}
 		set(v, "availability_zone_hints", &specs[i].ZoneHints)
 		if err := a.checkHints(ctx, specs[i].ZoneHints); err != nil {
 			return nil, err
@@ -158,7 +168,11 @@ func (a *api) updateRouter(ctx context.Context, by identity.Caller, old *topolog
 		if err := check(match, spec.Revision); err != nil {
 			return err
 		}
+		before := spec.Router
 		setRouter(spec, v)
+		if before.FlavorID != "" && (before.Distributed != spec.Distributed || before.HA != spec.HA) {
+			return topology.FlavorKept()
+		}
 		return nil
 	})
 }
@@ -180,7 +194,7 @@ func (a *api) viewRouters(ctx context.Context, _ identity.Caller, all []topology
 	for i, r := range all {
 		m := owned(r.ID, r.ProjectID, r.Description, r.CreatedAt, r.UpdatedAt, r.Revision)
 		m["name"], m["admin_state_up"], m["status"], m["routes"] = r.Name, r.AdminStateUp, topology.StatusActive, r.Routes
-		m["distributed"], m["ha"] = r.Distributed, r.HA
+		m["distributed"], m["ha"], m["flavor_id"] = r.Distributed, r.HA, orNull(r.FlavorID)
 		m["availability_zone_hints"], m["availability_zones"] = r.ZoneHints, a.zonesOf(pods[r.ID])
 		m["external_gateway_info"] = nil
 		if g := r.Gateway; g != nil {

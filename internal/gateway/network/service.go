@@ -83,6 +83,7 @@ func Service(d Deps) gateway.Service {
 	routes = append(routes, a.trunkRoutes()...)
 	routes = append(routes, a.availabilityRoutes()...)
 	routes = append(routes, a.autoTopologyRoutes()...)
+	routes = append(routes, a.flavorRoutes()...)
 	routes = append(routes, a.quotas()...)
 	routes = append(routes, a.rbacPolicies().routes()...)
 	routes = append(routes, closed()...)

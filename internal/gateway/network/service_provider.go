@@ -6,12 +6,10 @@ import (
 
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/topology"
 )
 
 var providerAttributes = []attribute{{name: "service_type", filter: asIs}, {name: "name", filter: asIs}, {name: "default", filter: filterFlag}}
-
-// The kinds of routers that Neutron has of itself. Flavors name them.
-var providers = []string{"dvrha", "dvr", "ha", "single_node"}
 
 func providerRoutes() []gateway.Route {
 	const path, note = "/service-providers", "an internal error of Neutron: providers are part of it"
@@ -25,8 +23,8 @@ func listProviders(_ context.Context, by identity.Caller, r *gateway.Request) (*
 		return nil, err
 	}
 	shown := []map[string]any{}
-	for _, name := range providers {
-		m := map[string]any{"service_type": "L3_ROUTER_NAT", "name": name, "default": false}
+	for _, p := range topology.Providers() {
+		m := map[string]any{"service_type": "L3_ROUTER_NAT", "name": p.Name, "default": false}
 		if matches(m, q.Filters) {
 			shown = append(shown, chosen(m, fields))
 		}
