@@ -62,10 +62,8 @@ func TestDiffer(t *testing.T) {
 func TestDifferNetwork(t *testing.T) {
 	inPod := newWorld(t, networkAPI, "pod", "nova", "Pod1")
 	inRegion := newWorld(t, networkAPI, "region", "az1", region.Name)
-	t.Cleanup(func() {
-		inPod.untie(t)
-		inRegion.untie(t)
-	})
+	defer inPod.untie(t) // before what the cases have made is deleted
+	defer inRegion.untie(t)
 	differ(t, networkAPI, inPod, inRegion)
 }
 

@@ -12,7 +12,7 @@ import (
 // these can be deleted whatever the cases have left.
 func (w *World) untie(t *testing.T) {
 	t.Helper()
-	for _, project := range []string{w.Project, w.things["strangers"]} {
+	for _, project := range []string{w.things["strangers"], w.Project} { // who may use what is the member's
 		of := "?project_id=" + project
 		w.deleteAll(t, "trunks", "trunks"+of)
 		w.deleteAll(t, "floatingips", "floatingips"+of)
