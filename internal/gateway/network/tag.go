@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -140,7 +141,7 @@ func (res *resource[T]) dropTags(ctx context.Context, by identity.Caller, r *gat
 
 func (res *resource[T]) addTag(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 	err := res.changeTag(ctx, by, r, func(tag string, has []string) ([]string, error) { return append(has, tag), nil })
-	return gateway.JSON(http.StatusCreated, nil), err
+	return gateway.JSON(http.StatusCreated, json.RawMessage("null")), err // which Neutron sends
 }
 
 func (res *resource[T]) dropTag(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
