@@ -84,7 +84,7 @@ func differ(t *testing.T, api API, inPod, inRegion *World) {
 			a, b := askBoth(t, c, version, inPod, inRegion)
 			for _, d := range compare(a, b, inPod, inRegion) {
 				same = false
-				if !deliberate(differences, name, version, d) {
+				if !deliberate(differences, c, name+"@"+version, d) {
 					t.Errorf("%s: %s: %s", c.file, strings.TrimSpace(c.String()+" "+version), d)
 				}
 			}
@@ -128,9 +128,11 @@ func reportOperations(t *testing.T, all Operations, asked map[string]bool) {
 	fmt.Printf("differ: %d of %d operations and %d actions have cases\n", operations, len(all), actions)
 }
 
-func deliberate(all []*Deliberate, name, version string, d Difference) bool {
+var asker = regexp.MustCompile(`^(member|admin|stranger|nobody) `)
+
+func deliberate(all []*Deliberate, c Case, operation string, d Difference) bool {
 	for _, x := range all {
-		if x.Operation.MatchString(name+"@"+version) && x.What.MatchString(d.What) {
+		if (x.Operation.MatchString(operation) || x.Operation.MatchString(c.String())) && x.What.MatchString(d.What) {
 			x.used = true
 			return true
 		}
@@ -139,7 +141,8 @@ func deliberate(all []*Deliberate, name, version string, d Difference) bool {
 }
 
 // readDifferences reads the list: "# reason" above lines of "OPERATION :: WHAT",
-// both patterns that must match in whole; an operation ends in @VERSION.
+// both patterns that must match in whole; an operation ends in @VERSION. Instead of
+// an operation a line may have a case, which begins with who asks.
 func readDifferences(t *testing.T, api API) []*Deliberate {
 	t.Helper()
 	var all []*Deliberate
@@ -157,7 +160,7 @@ func readDifferences(t *testing.T, api API) []*Deliberate {
 			if !ok || reason == "" {
 				t.Fatalf("cannot read the difference %q", line)
 			}
-			if !strings.Contains(operation, "@") {
+			if !strings.Contains(operation, "@") && !asker.MatchString(operation) {
 				operation += "@.*"
 			}
 			all = append(all, &Deliberate{
