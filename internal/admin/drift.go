@@ -12,6 +12,7 @@ import (
 	"github.com/tricircle/tricircle/internal/reconcile"
 	"github.com/tricircle/tricircle/internal/reconcile/plan"
 	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/topology"
 )
 
 // Replicas knows the things that are the same in every pod. Package reconcile
@@ -23,6 +24,8 @@ type Replicas interface {
 	// Inspect and RepairPlaced are of things that a pod has as the region says.
 	Inspect(ctx context.Context, pod string) ([]plan.Difference, error)
 	RepairPlaced(ctx context.Context, o reconcile.Repair) (reconcile.Repaired, error)
+	// Adopt takes a network that only a pod has into the region.
+	Adopt(ctx context.Context, pod, podID string) (topology.Network, error)
 }
 
 // DriftKinds are the kinds that are looked at.
@@ -190,10 +193,37 @@ func (a *Admin) repairDrift(ctx context.Context, _ identity.Caller, r *gateway.R
 	return wrapped("repair", done, err)
 }
 
+// Adopted is a network that a pod had, as the region has it now.
+type Adopted struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	ProjectID string `json:"project_id"`
+	Type      string `json:"network_type"`
+	Segment   int    `json:"segmentation_id,omitempty"`
+}
+
+func (a *Admin) adopt(ctx context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	var in struct {
+		Adopt struct {
+			Pod string `json:"pod"`
+			ID  string `json:"id"` // the pod's
+		} `json:"adopt"`
+	}
+	if err := r.JSON(&in); err != nil {
+		return nil, err
+	}
+	if _, err := a.Fleet.Pod(ctx, in.Adopt.Pod); err != nil {
+		return nil, err
+	}
+	n, err := a.Replicas.Adopt(ctx, in.Adopt.Pod, in.Adopt.ID)
+	return wrapped("network", Adopted{n.ID, n.Name, n.ProjectID, n.Type, n.SegmentationID}, err)
+}
+
 // driftRoutes are the routes of this file.
 func (a *Admin) driftRoutes(route func(method, pattern, note string, h gateway.Handler) gateway.Route) []gateway.Route {
 	return []gateway.Route{
 		route(http.MethodGet, "/drift", "what is not the same in every pod", a.showDrift),
 		route(http.MethodPost, "/drift/repair", "make it the same", a.repairDrift),
+		route(http.MethodPost, "/drift/adopt", "take a network that only a pod has into the region", a.adopt),
 	}
 }

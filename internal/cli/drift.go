@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,7 +68,7 @@ func driftCommand(s *session) *cobra.Command {
 	cmd.Flags().StringVar(&pod, "pod", "", "only what concerns this pod")
 	register(cmd, "kind", cobra.FixedCompletions(admin.DriftKinds(), cobra.ShellCompDirectiveNoFileComp))
 	completePods(s, cmd, "pod")
-	cmd.AddCommand(driftRepair(s))
+	cmd.AddCommand(driftRepair(s), driftAdopt(s))
 	return cmd
 }
 
@@ -186,5 +188,41 @@ func driftRepair(s *session) *cobra.Command {
 	f.BoolVar(&o.DryRun, "dry-run", false, "only say what would be done")
 	f.BoolVar(&o.Replace, "replace", false, "allow to delete and make anew what cannot be changed")
 	completePods(s, cmd, "like", "pod")
+	return cmd
+}
+
+const adoptHelp = `Take a network that only a pod has ("only in") into the region, with its subnets, its
+ports and the security groups that they are in. All keep their addresses and their
+project; servers on it notice nothing. From then on the region changes it, and servers
+in other pods can join: the segment must be one of the region's physical networks.
+Networks of other types stay in their pod.
+
+A default group takes over the pod's rules in addition to those that the region has.
+Networks with a router are refused.`
+
+func driftAdopt(s *session) *cobra.Command {
+	var pod string
+	cmd := &cobra.Command{
+		Use: "adopt NETWORK", Short: "Take a network that only a pod has into the region", Long: adoptHelp,
+		Example: "  tricircle drift adopt 1397f8bc-b911-46eb-b6df-29bdd10ce7e1 --pod pod1",
+		Args:    oneArg("the pod's ID of a NETWORK"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if pod == "" {
+				return usageError{errors.New("--pod is needed: which pod has the network")}
+			}
+			c, err := s.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			n, err := c.Adopt(cmd.Context(), pod, args[0])
+			if err != nil {
+				return err
+			}
+			return s.print(n, fields("id", n.ID, "name", n.Name, "project_id", n.ProjectID, "network_type", n.Type,
+				"segmentation_id", strconv.Itoa(n.Segment)))
+		},
+	}
+	cmd.Flags().StringVar(&pod, "pod", "", "the pod that has it")
+	completePods(s, cmd, "pod")
 	return cmd
 }

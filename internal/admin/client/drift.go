@@ -28,3 +28,10 @@ func (c *Client) RepairDrift(ctx context.Context, o reconcile.Repair) (reconcile
 	err := c.call(ctx, http.MethodPost, "/drift/repair", map[string]any{"repair": o}, &out)
 	return out.Repair, err
 }
+
+// Adopt takes a network that only a pod has into the region; id is the pod's.
+func (c *Client) Adopt(ctx context.Context, pod, id string) (admin.Adopted, error) {
+	var out struct{ Network admin.Adopted }
+	err := c.call(ctx, http.MethodPost, "/drift/adopt", map[string]any{"adopt": map[string]string{"pod": pod, "id": id}}, &out)
+	return out.Network, err
+}
