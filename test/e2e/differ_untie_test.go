@@ -19,15 +19,23 @@ func (w *World) untie(t *testing.T) {
 		for _, router := range w.all(t, "routers", "routers"+of) {
 			w.dismantle(t, router)
 		}
-		for _, port := range w.all(t, "ports", "ports"+of) {
-			if !strings.HasPrefix(port.text("device_owner"), "network:") {
-				w.delete(t, "ports/"+port.text("id"))
-			}
+		w.deletePorts(t, "ports"+of)
+		for _, network := range w.all(t, "networks", "networks"+of) {
+			w.deletePorts(t, "ports?network_id="+network.text("id")) // those of operators
 		}
 		w.deleteAll(t, "rbac_policies", "rbac-policies"+of)
 		w.deleteAll(t, "subnets", "subnets"+of)
 		w.deleteAll(t, "networks", "networks"+of)
 		w.deleteAll(t, "subnetpools", "subnetpools"+of)
+	}
+}
+
+func (w *World) deletePorts(t *testing.T, path string) {
+	t.Helper()
+	for _, port := range w.all(t, "ports", path) {
+		if !strings.HasPrefix(port.text("device_owner"), "network:") {
+			w.delete(t, "ports/"+port.text("id"))
+		}
 	}
 }
 
