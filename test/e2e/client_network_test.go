@@ -312,7 +312,7 @@ func walkQuotas(user, admin Client) {
 	operator := login(admin.t, "admin").Network // whose client has no command for it
 	must(operator.Delete(live(admin.t), operator.ServiceURL("quotas", project), nil))(admin.t)
 	user.wantShown("quota show", "networks", "100")
-	user.run("quota list --network --detail")
+	admin.run("quota list --network --detail")
 	user.refused("quota set --networks 1000 " + project)
 }
 
