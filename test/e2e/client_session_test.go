@@ -29,7 +29,7 @@ func session(t *testing.T, cloud string) Client {
 	out.Buffer(nil, 16<<20)
 	must(0, cmd.Start())(t)
 	t.Cleanup(func() {
-		in.Close() //nolint:errcheck // Wait tells
+		_ = in.Close() // Wait tells
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("the client of %s: %v", cloud, err)
 		}

@@ -28,9 +28,9 @@ func underRules(t *testing.T, rules string) *region {
 	return r
 }
 
-// disallowed is what the user is told by the rule.
-func disallowed(user, method, path, body, rule string) refusal {
-	return refusal{user, method, path, body, http.StatusForbidden, "PolicyNotAuthorized", rule + " is disallowed by policy"}
+// disallowed is what alice is told by the rule.
+func disallowed(method, path, body, rule string) refusal {
+	return refusal{"alice", method, path, body, http.StatusForbidden, "PolicyNotAuthorized", rule + " is disallowed by policy"}
 }
 
 // expect sends a request and checks the status only.
@@ -55,7 +55,7 @@ delete_subnet: "rule:admin_only"
 get_availability_zone: "rule:admin_only"
 context_is_admin: "role:admin or user_id:zoe"
 `)
-	r.refused(disallowed("alice", "POST", "/networks", `{"network":{}}`, "rule:create_network"))
+	r.refused(disallowed("POST", "/networks", `{"network":{}}`, "rule:create_network"))
 	network := r.make("admin", "network", `"project_id":"project-alice"`)["id"].(string)
 	subnet := r.make("admin", "subnet", `"project_id":"project-alice","ip_version":4,"cidr":"10.0.0.0/24","network_id":"`+network+`"`)["id"].(string)
 	seen := r.expect(200, "alice", "GET", "/networks/"+network, "")["network"].(map[string]any)
@@ -70,7 +70,7 @@ context_is_admin: "role:admin or user_id:zoe"
 	r.expect(403, "alice", "GET", "/availability_zones", "")
 	r.expect(200, "admin", "GET", "/availability_zones", "")
 	r.expect(200, "zoe", "GET", "/subnets/"+subnet, "")
-	r.refused(disallowed("alice", "PUT", "/networks/"+network, `{"network":{"shared":true}}`, "(rule:update_network and rule:update_network:shared)"))
+	r.refused(disallowed("PUT", "/networks/"+network, `{"network":{"shared":true}}`, "(rule:update_network and rule:update_network:shared)"))
 }
 
 // TestRulesOfParts: what is inside an attribute has rules of its own.
@@ -80,7 +80,7 @@ func TestRulesOfParts(t *testing.T) {
 	network, _ := r.ground("")
 	id := r.make("alice", "port", `"network_id":"`+network+`"`)["id"].(string)
 	r.expect(200, "alice", "PUT", "/ports/"+id, `{"port":{"allowed_address_pairs":[{"ip_address":"10.0.0.9"}]}}`)
-	r.refused(disallowed("alice", "PUT", "/ports/"+id,
+	r.refused(disallowed("PUT", "/ports/"+id,
 		`{"port":{"allowed_address_pairs":[{"ip_address":"10.0.0.9","mac_address":"fa:16:3e:00:00:01"}]}}`, "(rule:update_port and (rule:update_port:allowed_address_pairs and (rule:update_port:allowed_address_pairs:ip_address and "+
 			"rule:update_port:allowed_address_pairs:mac_address)))"))
 }
