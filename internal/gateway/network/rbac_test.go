@@ -166,10 +166,10 @@ func TestRBACRefusals(t *testing.T) {
 			"Invalid input for operation: network " + nowhere + " could not be found."},
 		{"bob", "POST", "/rbac-policies", rbacBody("network", network, "access_as_shared", "project-bob"), 400, "InvalidInput",
 			"Invalid input for operation: Only admins can manipulate policies on objects they do not own."},
-		disallowed("alice", "POST", "/rbac-policies", rbacBody("network", network, "access_as_shared", "*"),
+		disallowed("POST", "/rbac-policies", rbacBody("network", network, "access_as_shared", "*"),
 			"((((rule:create_rbac_policy and rule:create_rbac_policy:object_type) and rule:create_rbac_policy:object_id) "+
 				"and rule:create_rbac_policy:target_tenant) and rule:create_rbac_policy:action)"),
-		disallowed("alice", "PUT", "/rbac-policies/"+policy, `{"rbac_policy":{"target_tenant":"*"}}`,
+		disallowed("PUT", "/rbac-policies/"+policy, `{"rbac_policy":{"target_tenant":"*"}}`,
 			"(rule:update_rbac_policy and rule:update_rbac_policy:target_tenant)"),
 		{"alice", "PUT", "/rbac-policies/" + policy, `{"rbac_policy":{"action":"access_as_external"}}`, 400, "HTTPBadRequest",
 			"Cannot update read-only attribute action"},
