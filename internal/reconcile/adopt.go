@@ -131,7 +131,7 @@ func (a *adoptee) port(ctx context.Context, o map[string]any) (spec topology.Por
 	spec.WantSecurity, spec.WantGroups = &spec.PortSecurityEnabled, spec.SecurityGroups
 	spec.WantIPs = []topology.WantIP{}
 	for _, ip := range spec.FixedIPs {
-		spec.WantIPs = append(spec.WantIPs, topology.WantIP{SubnetID: ip.SubnetID, Address: ip.Address})
+		spec.WantIPs = append(spec.WantIPs, topology.WantIP(ip))
 	}
 	for _, id := range spec.SecurityGroups {
 		if err := a.group(ctx, id); err != nil {
