@@ -18,6 +18,30 @@ var networkChecks = []check{
 			t.Errorf("network = %v", d)
 		}
 	}},
+	{"a VLAN network moves to another VLAN", func(t *testing.T, w *world) {
+		d, other := w.makeVLAN(t, w.demo.project), w.makeVLAN(t, w.demo.project)
+		move := func(to any) *reply {
+			return w.admin.network(t, "PUT", "/networks/"+d["id"].(string), doc{"network": doc{"provider:segmentation_id": to}})
+		}
+		move(other["provider:segmentation_id"]).want(t, 409)
+		w.admin.network(t, "DELETE", "/networks/"+other["id"].(string), nil).want(t, 204)
+		if got := move(other["provider:segmentation_id"]).want(t, 200).body["network"].(doc); got["provider:segmentation_id"] != other["provider:segmentation_id"] {
+			t.Errorf("network = %v, want VLAN %v", got, other["provider:segmentation_id"])
+		}
+	}},
+	{"a network of several segments", func(t *testing.T, w *world) {
+		first, second := w.makeVLAN(t, w.demo.project), w.makeVLAN(t, w.demo.project)
+		segments := []doc{}
+		for _, n := range []doc{first, second} {
+			w.admin.network(t, "DELETE", "/networks/"+n["id"].(string), nil).want(t, 204)
+			segments = append(segments, doc{"provider:network_type": "vlan", "provider:physical_network": "bridge", "provider:segmentation_id": n["provider:segmentation_id"]})
+		}
+		made := makeNetwork(t, w.admin, doc{"segments": segments})
+		hasNot(t, made, "provider:network_type", "provider:segmentation_id")
+		if got := docs(made, "segments"); len(got) != 2 || got[1]["provider:segmentation_id"] != second["provider:segmentation_id"] {
+			t.Errorf("segments = %v", got)
+		}
+	}},
 	{"admins see provider attributes", func(t *testing.T, w *world) {
 		d := w.makeVLAN(t, w.demo.project)
 		has(t, d, "provider:network_type", "provider:physical_network", "provider:segmentation_id")

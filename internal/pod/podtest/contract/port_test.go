@@ -170,4 +170,27 @@ var portChecks = []check{
 			t.Errorf("ports with the mark = %v", list)
 		}
 	}},
+	{"DHCP options change one by one", func(t *testing.T, w *world) {
+		p := makePort(t, w.demo, makeNetwork(t, w.demo, nil), doc{"extra_dhcp_opts": []doc{
+			{"opt_name": "bootfile-name", "opt_value": "a"}, {"opt_name": "server-ip-address", "opt_value": "10.0.0.9"}}})
+		options := func(p doc) map[string]any {
+			t.Helper()
+			all := map[string]any{}
+			for _, o := range docs(p, "extra_dhcp_opts") {
+				all[o["opt_name"].(string)] = o["opt_value"]
+				if o["ip_version"] != float64(4) {
+					t.Errorf("option %v, want IP version 4 unless asked otherwise", o)
+				}
+			}
+			return all
+		}
+		if got := options(p); len(got) != 2 || got["bootfile-name"] != "a" {
+			t.Errorf("options of the new port = %v", got)
+		}
+		changed := w.demo.network(t, "PUT", "/ports/"+p["id"].(string), doc{"port": doc{"extra_dhcp_opts": []doc{
+			{"opt_name": "bootfile-name", "opt_value": nil}, {"opt_name": "tftp-server", "opt_value": "b"}}}}).want(t, 200).body["port"].(doc)
+		if got := options(changed); len(got) != 2 || got["server-ip-address"] != "10.0.0.9" || got["tftp-server"] != "b" {
+			t.Errorf("options = %v, want the one without a value gone, and those not named kept", got)
+		}
+	}},
 }
