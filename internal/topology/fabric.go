@@ -138,7 +138,7 @@ func (f Fabric) checkSegments(n *Network) error {
 	if n.Type != "" || n.PhysicalNetwork != "" || n.SegmentationID != 0 {
 		return fault.New(fault.Invalid, "SegmentsSetInConjunctionWithProviders", "Segments and provider values cannot both be set.")
 	}
-	seen := map[NetworkSegment]bool{}
+	seen, places := map[NetworkSegment]bool{}, map[[2]string]bool{}
 	for _, s := range n.Segments {
 		if s.Type == "" {
 			return invalidInput("network_type required")
@@ -150,7 +150,12 @@ func (f Fabric) checkSegments(n *Network) error {
 		if partial := s.Type == TypeVLAN && s.SegmentationID == 0; seen[s] && !partial {
 			return fault.New(fault.Invalid, "SegmentsContainDuplicateEntry", "Duplicate segment entry in request.")
 		}
-		seen[s] = true
+		place := [2]string{s.Type, s.PhysicalNetwork}
+		if places[place] {
+			// The key of Neutron's table: it tries for minutes, then answers 409 without a reason.
+			return fault.New(fault.Conflict, "HTTPConflict", "A network cannot have two %s segments on physical network %s.", s.Type, s.PhysicalNetwork)
+		}
+		seen[s], places[place] = true, true
 	}
 	if s := n.Segments[0]; len(n.Segments) == 1 {
 		n.Type, n.PhysicalNetwork, n.SegmentationID, n.Segments = s.Type, s.PhysicalNetwork, s.SegmentationID, nil

@@ -180,17 +180,21 @@ func TestSegments(t *testing.T) {
 		}
 		return code, n
 	}
-	code, n := made(`"segments":[` + vlan(`,"provider:segmentation_id":150`) + `,` + vlan("") + `]`)
+	other := `{"provider:network_type":"vlan","provider:physical_network":"other"}`
+	code, n := made(`"segments":[` + vlan(`,"provider:segmentation_id":150`) + `,` + other + `]`)
 	segments, _ := n["segments"].([]any)
 	if _, single := n["provider:network_type"]; code != 201 || len(segments) != 2 || single {
 		t.Fatalf("network of two segments = %d %v", code, n)
 	}
 	taken := segments[1].(map[string]any)["provider:segmentation_id"].(float64)
-	if taken < 101 || taken > 120 {
+	if taken < 201 || taken > 220 {
 		t.Errorf("the second segment is VLAN %v", taken)
 	}
 	if code, reply := made(`"segments":[` + vlan(`,"provider:segmentation_id":150`) + `]`); code != 409 {
 		t.Errorf("a VLAN in use is given again: %d %v", code, reply)
+	}
+	if code, reply := made(`"segments":[` + vlan(`,"provider:segmentation_id":152`) + `,` + vlan("") + `]`); code != 409 {
+		t.Errorf("two segments on one physical network are taken: %d %v", code, reply)
 	}
 	for _, bad := range []string{`"segments":[{}]`, `"segments":[{"a":1}]`, `"segments":{}`,
 		`"segments":[` + vlan(`,"provider:segmentation_id":160`) + `,` + vlan(`,"provider:segmentation_id":160`) + `]`,
