@@ -61,6 +61,7 @@ e2e: build ## end-to-end tests on real OpenStack clouds (root; starts the testbe
 	@.ci/need root tempest
 	testbed/up
 	TRICIRCLE_CONTRACT_CLOUDS=$(TRICIRCLE_TESTBED_DIR)/clouds.yaml go test -count 1 -timeout 15m ./internal/pod/podtest/contract/...
+	go test -tags e2e -count 1 ./internal/policy
 	go test -tags e2e -count 1 -timeout 40m -v ./test/e2e/...
 
 .PHONY: tempest
