@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/reconcile/plan"
 	"github.com/tricircle/tricircle/internal/store"
@@ -14,17 +13,8 @@ import (
 // addressGroup makes an address group right in a pod. A pod gets those that rules
 // of its security groups name.
 func (r *Reconciler) addressGroup(ctx context.Context, c *pod.Client, m store.Mapping) error {
-	if !m.Wanted {
-		if needed, err := r.store.StillNeeded(ctx, m); err != nil || needed {
-			return err
-		}
-		return vanish[plan.AddressGroup](ctx, r, c, m)
-	}
-	want, err := r.store.AddressGroups().Find(ctx, m.ID)
-	if fault.Is(err, fault.NotFound) {
-		return nil // deleted meanwhile; the mapping has changed with it
-	}
-	if err != nil {
+	want, ok, err := wanted[plan.AddressGroup](ctx, r, c, m, r.store.AddressGroups().Find)
+	if err != nil || !ok {
 		return err
 	}
 	there, fresh, err := object[plan.AddressGroup](ctx, r, c, m, want.ProjectID, plan.NewAddressGroup(want))

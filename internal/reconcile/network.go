@@ -16,15 +16,13 @@ import (
 // this order: network, subnets with DHCP off, reserved DHCP ports, DHCP on,
 // subnets with an IPv6 mode. Any other order lets the pod's agent make a DHCP port
 // of its own.
+//
+// When it is not wanted any more its DHCP ports and subnets go with it; a port of
+// somebody else keeps it, and the job waits and says so. A port of ours that came
+// meanwhile keeps it for good.
 func (r *Reconciler) network(ctx context.Context, c *pod.Client, m store.Mapping) error {
-	if !m.Wanted {
-		return r.removeNetwork(ctx, c, m)
-	}
-	want, err := r.store.FindNetwork(ctx, m.ID)
-	if fault.Is(err, fault.NotFound) {
-		return nil // deleted meanwhile; the mapping has changed with it
-	}
-	if err != nil {
+	want, ok, err := wanted[plan.Network](ctx, r, c, m, r.store.FindNetwork)
+	if err != nil || !ok {
 		return err
 	}
 	if want.QoSPolicyID, err = r.needQoS(ctx, m.Pod, want.QoSPolicyID); err != nil { // from here on the pod's ID
@@ -41,16 +39,6 @@ func (r *Reconciler) network(ctx context.Context, c *pod.Client, m store.Mapping
 	}
 	n := segment{r: r, c: c, pod: m.Pod, net: want, podID: net.ID, fresh: fresh}
 	return n.ensure(ctx)
-}
-
-// removeNetwork deletes the pod's network. Its DHCP ports and subnets go with it;
-// a port of somebody else keeps it, and the job waits and says so. A port of ours
-// that came meanwhile keeps it for good.
-func (r *Reconciler) removeNetwork(ctx context.Context, c *pod.Client, m store.Mapping) error {
-	if needed, err := r.store.StillNeeded(ctx, m); err != nil || needed {
-		return err
-	}
-	return vanish[plan.Network](ctx, r, c, m)
 }
 
 // segment is one network in one pod, with what stands on it.

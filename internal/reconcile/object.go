@@ -141,3 +141,20 @@ func (n neutron[T]) create(ctx context.Context) (T, error) {
 func (n neutron[T]) remove(ctx context.Context, podID string) error {
 	return remove(ctx, n.c, n.of.Kind, podID)
 }
+
+// wanted is what the job's thing is to be in its pod. It is false when nothing is
+// left to make: the thing was deleted meanwhile, or is not wanted there any more; then the pod's goes.
+func wanted[P found, W any](ctx context.Context, r *Reconciler, c *pod.Client, m store.Mapping,
+	find func(ctx context.Context, id string) (W, error)) (want W, ok bool, err error) {
+	if !m.Wanted {
+		if needed, err := r.store.StillNeeded(ctx, m); err != nil || needed {
+			return want, false, err
+		}
+		return want, false, vanish[P](ctx, r, c, m)
+	}
+	want, err = find(ctx, m.ID)
+	if fault.Is(err, fault.NotFound) {
+		return want, false, nil // the mapping has changed with it
+	}
+	return want, err == nil, err
+}

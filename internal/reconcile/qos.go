@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/reconcile/plan"
 	"github.com/tricircle/tricircle/internal/store"
@@ -13,17 +12,8 @@ import (
 // qosPolicy makes a QoS policy and its rules right in a pod. A pod gets those that
 // something there names.
 func (r *Reconciler) qosPolicy(ctx context.Context, c *pod.Client, m store.Mapping) error {
-	if !m.Wanted {
-		if needed, err := r.store.StillNeeded(ctx, m); err != nil || needed {
-			return err
-		}
-		return vanish[plan.QoSPolicy](ctx, r, c, m)
-	}
-	want, err := r.store.QoSPolicies().Find(ctx, m.ID)
-	if fault.Is(err, fault.NotFound) {
-		return nil // deleted meanwhile; the mapping has changed with it
-	}
-	if err != nil {
+	want, ok, err := wanted[plan.QoSPolicy](ctx, r, c, m, r.store.QoSPolicies().Find)
+	if err != nil || !ok {
 		return err
 	}
 	there, fresh, err := object[plan.QoSPolicy](ctx, r, c, m, want.ProjectID, plan.NewQoSPolicy(want))
