@@ -198,7 +198,9 @@ func (w writer) port(ctx context.Context) error {
 			return err
 		}
 	}
-	time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond)
+	if _, err := w.s.FindPort(ctx, p.ID); err != nil { // hold it while others ask
+		return err
+	}
 	left := time.Now().UnixNano()
 	w.noteAll(p.FixedIPs, got, left)
 	w.note(holding{p.MACAddress, got, left})
@@ -225,7 +227,9 @@ func (w writer) segment(ctx context.Context) error {
 		return err
 	}
 	got := time.Now().UnixNano()
-	time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond)
+	if _, err := w.s.FindNetwork(ctx, made[0].ID); err != nil { // hold it while others ask
+		return err
+	}
 	w.note(holding{fmt.Sprintf("VLAN %d", made[0].SegmentationID), got, time.Now().UnixNano()})
 	return w.s.DeleteNetwork(ctx, made[0].ID, nil)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/tricircle/tricircle/internal/fault"
@@ -18,6 +17,7 @@ var vnicTypes = readOneOf(nil, topology.VNICNormal, "direct", "macvtap", "bareme
 	"virtio-forwarder", "smart-nic", "vdpa", "accelerator-direct", "accelerator-direct-physical", "remote-managed")
 
 var portAttributes = tagged(
+	attribute{name: "tags", read: readTexts, post: true, filter: asIs}, // ports alone take them on creation
 	attribute{name: "name", read: readText(255), fallback: "", post: true, put: true, filter: asIs, sort: true},
 	attribute{name: "network_id", read: readUUID, required: true, post: true, filter: asIs, sort: true},
 	attribute{name: "admin_state_up", read: readFlag, fallback: true, post: true, put: true, filter: filterFlag, sort: true},
@@ -42,12 +42,6 @@ var portAttributes = tagged(
 	attribute{name: "device_profile", read: readTextOrNull, post: true},
 	attribute{name: "resource_request"},
 )
-
-func init() {
-	// Ports alone take tags on creation.
-	i := slices.IndexFunc(portAttributes, func(a attribute) bool { return a.name == "tags" })
-	portAttributes[i].read, portAttributes[i].post = readTexts, true
-}
 
 func readFixedIPs(name string, v any) (any, error) {
 	elements, ok := v.([]any)

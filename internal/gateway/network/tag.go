@@ -12,10 +12,13 @@ import (
 	"github.com/tricircle/tricircle/internal/identity"
 )
 
-// tagged are the attributes of a resource that can have tags.
+// tagged are the attributes of a resource that can have tags. It may declare "tags"
+// itself.
 func tagged(attributes ...attribute) []attribute {
+	if !slices.ContainsFunc(attributes, func(a attribute) bool { return a.name == "tags" }) {
+		attributes = append(attributes, attribute{name: "tags", filter: asIs})
+	}
 	return append(standard(attributes...),
-		attribute{name: "tags", filter: asIs},
 		attribute{name: "tags-any", filter: asIs, see: nobody},
 		attribute{name: "not-tags", filter: asIs, see: nobody},
 		attribute{name: "not-tags-any", filter: asIs, see: nobody},
