@@ -57,18 +57,32 @@ test: ## all tests that need no cloud, with the race detector, on SQLite and Pos
 RACE_BUT_SQLITE := '-gcflags=modernc.org/...=-d=checkptr=0' '-gcflags=modernc.org/sqlite/lib=-race=false -d=checkptr=0'
 
 .PHONY: e2e
-e2e: build ## end-to-end tests on real OpenStack clouds (root; starts the testbed)
+e2e: build ## end-to-end tests on real OpenStack clouds (root; starts the testbed anew, from nothing)
 	@.ci/need root tempest
+	testbed/down --wipe
 	testbed/up
 	TRICIRCLE_CONTRACT_CLOUDS=$(TRICIRCLE_TESTBED_DIR)/clouds.yaml go test -count 1 -timeout 15m ./internal/pod/podtest/contract/...
 	go test -tags e2e -count 1 ./internal/policy
-	go test -tags e2e -count 1 -timeout 40m -v ./test/e2e/...
+	go test -tags e2e -count 1 -timeout 40m -v ./test/e2e
+
+.PHONY: e2e-dataplane
+e2e-dataplane: build ## packets through three clouds, and with faults (root; starts the testbed anew, with three)
+	@.ci/need root
+	testbed/down
+	testbed/up --pods 3
+	go test -tags e2e -count 1 -timeout 60m -v -run '^TestDataplane' ./test/e2e -pods 1,2,3
+
+.PHONY: e2e-storage
+e2e-storage: build ## images and volumes: copies between clouds, and faults on the way (root; starts the testbed)
+	@.ci/need root
+	testbed/up
+	go test -tags e2e -count 1 -timeout 60m -v -run '^Test(Client|Differ)?(Image|Volume)' ./test/e2e -storage
 
 .PHONY: tempest
 tempest: ## all of Tempest's tests against a region of their own; makes docs/conformance.md
 	@.ci/need root tempest
 	testbed/up
-	go test -tags e2e -count 1 -timeout 90m -v -run '^TestTempest$$' ./test/e2e -tempest compute.txt,network.txt,neutron.txt \
+	go test -tags e2e -count 1 -timeout 100m -v -run '^TestTempest$$' ./test/e2e -tempest compute.txt,network.txt,neutron.txt,volume.txt,image.txt \
 	  -tempest-out $(TRICIRCLE_TESTBED_DIR)/tempest -tempest-page $(CURDIR)/docs/conformance.md
 
 .PHONY: bench

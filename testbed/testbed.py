@@ -30,7 +30,8 @@ import sys
 
 sys.dont_write_bytecode = True     # no __pycache__ beside the sources
 
-from tb import config, database, hosts, memory, pods, shared, vm  # noqa: E402
+from tb import (config, database, files, hosts, memory, pods,  # noqa: E402
+                shared, vm)
 from tb.layout import FABRIC, save_topology, topology      # noqa: E402
 from tb.machine import CACHE, ENV, STATE, log, state, wait  # noqa: E402
 from tb.packages import install                            # noqa: E402
@@ -145,6 +146,7 @@ def cmd_down(a):
         hosts.stop_nodes()
     stop(['rabbitmq', 'mariadb', 'memcached'], 20)
     stop(['epmd'])
+    files.unmount()
     if a.wipe:
         wipe({'logs'} if a.keep_logs else set())
     log('down%s', ' and wiped' if a.wipe else '')

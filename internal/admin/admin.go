@@ -10,6 +10,7 @@ import (
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/trace"
 )
 
 // Queue is the part of the job queue that operators see.
@@ -19,6 +20,11 @@ type Queue interface {
 	Retry(ctx context.Context, id int64) (jobs.Job, error)
 	// AddPod gives the pod workers at once; other replicas find it by themselves.
 	AddPod(name string) error
+}
+
+// Tracer follows packets between servers. Package trace implements it.
+type Tracer interface {
+	Trace(ctx context.Context, from, to string, traffic trace.Traffic) (trace.Report, error)
 }
 
 // Options are what New needs.
@@ -36,6 +42,8 @@ type Options struct {
 	Credentials func(ref string) (pod.AccountOptions, error)
 	// PhysicalNetworks are the labels that every pod must be able to carry.
 	PhysicalNetworks []string
+	// Trace follows packets between servers.
+	Trace Tracer
 	// Explain says where servers would go.
 	Explain Explainer
 	HTTP    *http.Client // for Keystone

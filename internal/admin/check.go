@@ -14,6 +14,7 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/topology"
 )
 
 // Level says how much a finding matters.
@@ -52,6 +53,7 @@ type facts struct {
 	computesErr error
 	agents      []agent
 	agentsErr   error
+	busErr      error
 	exts        []string
 	extsErr     error
 }
@@ -70,7 +72,8 @@ type agent struct {
 	Type, Host string
 	Alive      bool
 	Networks   []string // physical networks that it has a bridge for
-	Mapped     bool     // it is of a kind that carries physical networks
+	Tunnel     tunnel
+	Mapped     bool // it is of a kind that carries physical networks
 }
 
 // Check asks the pod everything that Tricircle will need from it.
@@ -106,6 +109,7 @@ func (a *Admin) ask(ctx context.Context, row store.Pod) facts {
 	wg.Go(func() { f.zones, f.zonesErr = zoneNames(ctx, client) })
 	wg.Go(func() { f.computes, f.computesErr = computeHosts(ctx, client) })
 	wg.Go(func() { f.agents, f.agentsErr = networkAgents(ctx, client) })
+	wg.Go(func() { f.busErr = a.askBus(ctx, row) })
 	wg.Go(func() { f.exts, f.extsErr = extensions(ctx, client) })
 	wg.Wait()
 	return f
@@ -234,8 +238,11 @@ func networkAgents(ctx context.Context, client *pod.Client) ([]agent, error) {
 	err := get(ctx, client, pod.Network, "/agents", &out)
 	var agents []agent
 	for _, x := range out.Agents {
+		if topology.IsStandIn(x.Host) {
+			continue
+		}
 		networks, mapped := x.Configurations.networks()
-		agents = append(agents, agent{Type: x.Type, Host: x.Host, Alive: x.Alive, Networks: networks, Mapped: mapped})
+		agents = append(agents, agent{Type: x.Type, Host: x.Host, Alive: x.Alive, Networks: networks, Mapped: mapped, Tunnel: x.Configurations.tunnel()})
 	}
 	return agents, err
 }

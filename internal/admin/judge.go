@@ -57,6 +57,7 @@ func judge(row store.Pod, f facts, physical []string) []Finding {
 	if f.services[pod.Network].ok() {
 		findings = append(findings, judgeExtensions(f)...)
 		findings = append(findings, judgeAgents(row, f, physical)...)
+		findings = append(findings, judgeBus(row, f)...)
 	}
 	return findings
 }

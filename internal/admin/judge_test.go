@@ -141,6 +141,19 @@ func TestJudge(t *testing.T) {
 		{name: "agents without ports", spoil: func(p *store.Pod, _ *facts) { p.DHCPPorts = 0 },
 			want: []Finding{{LevelError, "DHCP agents", "1 alive, but no ports are reserved for them: they would find no address",
 				"tricircle pod set pod1 --dhcp-ports 1 (the pod's dhcp_agents_per_network)"}}},
+		{name: "message bus away", spoil: func(p *store.Pod, f *facts) {
+			p.MessageBus, f.busErr = "env:BUS", errors.New("cannot reach the message bus at rabbit:5672: connection refused")
+		}, want: []Finding{{LevelError, "message bus", "cannot reach the message bus at rabbit:5672: connection refused: vxlan networks do not reach other pods",
+			"see what env:BUS holds on the Tricircle server: amqp://USER:PASSWORD@HOST:PORT/VHOST of the pod's Neutron"}}},
+		{name: "message bus without tunnels", spoil: func(p *store.Pod, f *facts) {
+			p.MessageBus = "env:BUS"
+			f.agents[0].Tunnel.End = "192.0.2.1"
+		}, want: []Finding{{LevelWarn, "message bus", "no tunnels that follow Neutron on node1: vxlan networks do not reach other pods there",
+			"set local_ip, tunnel_types = vxlan and l2_population = true for the Open vSwitch agents, and the mechanism driver l2population"}}},
+		{name: "message bus", spoil: func(p *store.Pod, f *facts) {
+			p.MessageBus = "env:BUS"
+			f.agents[0].Tunnel = tunnel{"192.0.2.1", true}
+		}},
 		{name: "OVN", spoil: func(_ *store.Pod, f *facts) {
 			f.agents = []agent{{Type: "OVN Controller agent", Host: "n", Alive: true}}
 		},

@@ -19,6 +19,8 @@ const maxDHCPPorts = 16
 
 var podName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
+var busReference = regexp.MustCompile(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$`)
+
 // Pod is a pod with its state as this process sees it.
 type Pod struct {
 	store.Pod
@@ -40,6 +42,8 @@ type PodSpec struct {
 	DHCPPorts *int   `json:"dhcp_ports,omitempty"` // default 1
 	Cordoned  bool   `json:"cordoned,omitempty"`
 	Drift     string `json:"drift,omitempty"` // default report
+	// MessageBus refers to the URL of the pod's message bus: env:NAME or file:PATH.
+	MessageBus string `json:"message_bus,omitempty"`
 }
 
 // PodChange is a change to a pod; absent fields stay.
@@ -52,6 +56,8 @@ type PodChange struct {
 	DHCPPorts *int    `json:"dhcp_ports,omitempty"`
 	Cordoned  *bool   `json:"cordoned,omitempty"`
 	Drift     *string `json:"drift,omitempty"`
+	// MessageBus, when emptied, takes the grant back.
+	MessageBus *string `json:"message_bus,omitempty"`
 }
 
 // Pods lists the pods by name.
@@ -109,6 +115,7 @@ func (a *Admin) AddPod(ctx context.Context, spec PodSpec) (Pod, error) {
 	row := store.Pod{
 		Name: spec.Name, Region: spec.Region, Zone: spec.Zone, PodZone: spec.PodZone, Cloud: spec.Cloud,
 		Interface: spec.Interface, DHCPPorts: 1, Cordoned: spec.Cordoned, Drift: cmp.Or(spec.Drift, store.DriftReport),
+		MessageBus: spec.MessageBus,
 	}
 	if spec.DHCPPorts != nil {
 		row.DHCPPorts = *spec.DHCPPorts
@@ -159,6 +166,7 @@ func (a *Admin) ChangePod(ctx context.Context, name string, c PodChange) (Pod, e
 		set(&row.DHCPPorts, c.DHCPPorts)
 		set(&row.Cordoned, c.Cordoned)
 		set(&row.Drift, c.Drift)
+		set(&row.MessageBus, c.MessageBus)
 		return a.validate(row)
 	})
 	if err != nil {
@@ -226,6 +234,8 @@ func (a *Admin) validate(row *store.Pod) error {
 		return fault.New(fault.Invalid, "", "region %s is Tricircle's own: a pod needs the region of its own endpoints", row.Region)
 	case !slices.Contains(interfaces, row.Interface):
 		return fault.New(fault.Invalid, "", "interface %q is not one of public, internal, admin", row.Interface)
+	case row.MessageBus != "" && !busReference.MatchString(row.MessageBus):
+		return fault.New(fault.Invalid, "", "message_bus refers to the bus as env:NAME or file:PATH") // not shown: it may be the URL itself
 	case row.DHCPPorts < 0 || row.DHCPPorts > maxDHCPPorts:
 		return fault.New(fault.Invalid, "", "dhcp_ports must be between 0 and %d, not %d", maxDHCPPorts, row.DHCPPorts)
 	}

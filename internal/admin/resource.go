@@ -145,6 +145,10 @@ func (a *Admin) central() map[string]func(ctx context.Context, id string) (Thing
 			t, err := a.Store.Trunks().Find(ctx, id)
 			return Thing{Name: t.Name, ProjectID: t.ProjectID}, err
 		},
+		store.KindFloatingIP: func(ctx context.Context, id string) (Thing, error) {
+			f, err := a.Store.FindFloatingIP(ctx, id)
+			return Thing{Name: f.Address.String(), ProjectID: f.ProjectID}, err
+		},
 		store.KindServerGroup: func(ctx context.Context, id string) (Thing, error) {
 			g, err := a.Store.FindServerGroup(ctx, id)
 			return Thing{Name: g.Name, ProjectID: g.ProjectID}, err

@@ -38,7 +38,7 @@ func (a *Admin) Service() gateway.Service {
 			route(http.MethodGet, "/jobs", "jobs that are not done", a.listJobs),
 			route(http.MethodGet, "/jobs/{id}", "one job", a.showJob),
 			route(http.MethodPost, "/jobs/{id}/retry", "try now", a.retryJob),
-		}, a.driftRoutes(route)),
+		}, a.networkRoutes(route), a.imageRoutes(route), a.volumeRoutes(route), a.driftRoutes(route)),
 	}
 }
 

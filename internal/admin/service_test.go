@@ -52,6 +52,7 @@ func newRegion(t *testing.T, s *store.Store) *region {
 	}
 	f := fleet.New(fleet.Options{Store: s, Own: r.account, Client: pod.Options{Timeout: 5 * time.Second}})
 	r.service = admin.New(admin.Options{
+		HTTP:  podtest.HTTP,
 		Store: s, Fleet: f, Jobs: runner, Account: r.account, Region: podtest.RegionOne,
 		PublicURL: "https://cloud.example.org", PhysicalNetworks: []string{"bridge"}, Version: "1.2.3",
 	}).Service()
@@ -64,7 +65,7 @@ func newRegion(t *testing.T, s *store.Store) *region {
 }
 
 func (r *region) as(user string) *client.Client {
-	return &client.Client{Endpoint: r.api.URL + "/admin", Token: r.cloud.Token(user, user)}
+	return &client.Client{HTTP: podtest.HTTP, Endpoint: r.api.URL + "/admin", Token: r.cloud.Token(user, user)}
 }
 
 // call sends a request without the client's help.
@@ -77,7 +78,7 @@ func (r *region) call(t *testing.T, method, path, token, body string) (int, stri
 	if token != "" {
 		req.Header.Set("X-Auth-Token", token)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := podtest.HTTP.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,10 +21,12 @@ import (
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/microversion"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/pod/bus"
 	"github.com/tricircle/tricircle/internal/policy"
 	"github.com/tricircle/tricircle/internal/quota"
 	"github.com/tricircle/tricircle/internal/reconcile"
 	"github.com/tricircle/tricircle/internal/release"
+	"github.com/tricircle/tricircle/internal/seal"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -52,6 +54,7 @@ type App struct {
 	policy     *policy.File
 	dispatch   *dispatch.Dispatcher
 	reconciler *reconcile.Reconciler
+	key        seal.Key // of what waits in the database with somebody's token
 	jobs       *jobs.Runner
 	api, ops   *listener
 }
@@ -85,6 +88,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.account = pod.NewAccount(own)
+	if a.key, err = sealKey(o.Config, own, o.Getenv); err != nil {
+		return nil, err
+	}
 	if a.policy, err = policy.Open(o.Config.Networks.PolicyFile, policy.Neutron(), o.Log); err != nil {
 		return nil, err
 	}
@@ -92,6 +98,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	if err := a.wire(o); err != nil {
+		return nil, err
+	}
+	if err := a.store.SpreadImages(ctx); err != nil { // images.copy may have changed
 		return nil, err
 	}
 	if a.api, err = a.listen(ctx, o.Config.Listen, a.handler(o)); err != nil {
@@ -114,6 +123,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.store.SetStock(quota.Network, stock)
+	a.store.SetImageMode(store.ImageMode(a.config.Images.Copy))
 	return a.store.SetFabric(fabric(a.config.Networks))
 }
 
@@ -122,6 +132,7 @@ func (a *App) wire(o Options) (err error) {
 	a.fleet = fleet.New(fleet.Options{
 		Store: a.store, Own: a.account, Log: a.log, Versions: versions(a.config.Compute),
 		Credentials: a.credentials(o.Getenv),
+		Secret:      func(ref string) (pod.Secret, error) { return pod.LoadSecret(ref, o.Getenv) },
 		Client: pod.Options{
 			Timeout: a.config.Pods.Timeout, ConnectTimeout: a.config.Pods.ConnectTimeout,
 			MaxConcurrent: a.config.Pods.Concurrency, Metrics: newPodMetrics(a.metrics), Log: a.log,
@@ -131,13 +142,29 @@ func (a *App) wire(o Options) (err error) {
 	d.Timeout, d.Patience, d.Strict, d.Log = a.config.Pods.ListTimeout, a.config.Pods.ListPatience, a.config.Pods.Unreachable == config.UnreachableError, a.log
 	a.dispatch = dispatch.New(d)
 	a.reconciler = reconcile.New(reconcile.Options{
-		Store: a.store, Pods: a.fleet, Holder: holder(), Grace: a.config.Pods.Grace, Log: a.log,
+		Store: a.store, Pods: a.fleet, Holder: holder(), Grace: a.config.Pods.Grace, Log: a.log, Bus: a.bus,
+		Key:        a.key,
+		KeepQuotas: a.config.Networks.PodQuotas == config.PodQuotasKeep,
+		Bandwidth:  a.config.Images.Bandwidth, Web: a.config.Images.WebDownload,
 	})
+	a.store.SetVacate(a.reconciler.Vacate)
 	a.jobs, err = jobs.New(jobs.Options{
 		Store: a.store, Ensure: a.reconciler.Ensure, Log: a.log, Metrics: a.metrics,
 		WorkersPerPod: a.config.Jobs.Workers, MaxWait: a.config.Jobs.MaxBackoff, IntentDelay: o.IntentDelay,
 	})
 	return err
+}
+
+// interconnectsAlive is well within Neutron's agent_down_time, 75 seconds.
+const interconnectsAlive = 25 * time.Second
+
+// bus connects to a pod's message bus, if its operator grants it.
+func (a *App) bus(ctx context.Context, podName string) (reconcile.Bus, error) {
+	url, err := a.fleet.MessageBus(ctx, podName)
+	if err != nil {
+		return nil, err
+	}
+	return bus.Dial(ctx, string(url))
 }
 
 // versions are the operator's bounds; what is not set is zero.
@@ -194,6 +221,7 @@ func (a *App) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { a.dispatch.Run(background) })
 	running.Go(func() { a.reconciler.RunCensus(background, a.config.Pods.Census) })
+	running.Go(func() { a.reconciler.RunInterconnects(background, interconnectsAlive) })
 	running.Go(func() { a.fleet.Run(background) })
 
 	failed := make(chan error, 2)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/tricircle/tricircle/internal/admin"
+	"github.com/tricircle/tricircle/internal/config"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/gateway/compute"
 	"github.com/tricircle/tricircle/internal/gateway/image"
@@ -12,6 +13,7 @@ import (
 	"github.com/tricircle/tricircle/internal/gateway/volume"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/store"
+	"github.com/tricircle/tricircle/internal/trace"
 )
 
 // handler is the API: all services under one address, told apart by path.
@@ -29,8 +31,8 @@ func (a *App) handler(o Options) http.Handler {
 				Store: a.store, Zones: a.fleet, Policy: a.policy, Settle: a.settle, Pods: a.reconciler, Log: a.log,
 				Clouds: a.dispatch, Names: a.fleet, Bring: a.bring,
 			}),
-			volume.Service(volume.Deps{Fleet: a.fleet, Dispatch: a.dispatch}),
-			image.Service(image.Deps{Dispatch: a.dispatch}),
+			volume.Service(volume.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Log: a.log}),
+			image.Service(image.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Log: a.log}),
 			a.admin(o).Service(),
 		},
 		Verifier: verifier, AuthURL: a.account.AuthURL(), Log: a.log, Metrics: a.metrics,
@@ -41,7 +43,8 @@ func (a *App) handler(o Options) http.Handler {
 }
 
 func (a *App) compute(inside *gateway.Inside) compute.Deps {
-	return compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Region: inside, Log: a.log}
+	return compute.Deps{Store: a.store, Fleet: a.fleet, Dispatch: a.dispatch, Reconciler: a.reconciler, Region: inside, Log: a.log,
+		Key: a.key, Stay: a.config.Images.Boot == config.BootStay}
 }
 
 // bring makes a thing right in a pod, for a user who waits.
@@ -63,6 +66,7 @@ func (a *App) admin(o Options) *admin.Admin {
 	return admin.New(admin.Options{
 		Store: a.store, Fleet: a.fleet, Jobs: a.jobs, Replicas: a.reconciler, Region: a.config.Region, PublicURL: a.config.PublicURL,
 		Account: a.account, Credentials: a.credentials(o.Getenv), PhysicalNetworks: wires,
-		HTTP: a.account.HTTP(), Version: o.Version, Explain: compute.Explain(a.compute(&gateway.Inside{})),
+		HTTP: a.account.HTTP(), Version: o.Version, Trace: &trace.Tracer{Store: a.store, Pods: a.fleet},
+		Explain: compute.Explain(a.compute(&gateway.Inside{})),
 	})
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,7 +12,9 @@ import (
 	"strings"
 
 	"github.com/tricircle/tricircle/internal/config"
+	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/quota"
+	"github.com/tricircle/tricircle/internal/seal"
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
@@ -43,13 +46,20 @@ func makeDir(c config.Config) error {
 
 // fabric is what the configuration says about networks, in the topology's words.
 func fabric(n config.Networks) topology.Fabric {
-	f := topology.Fabric{DefaultType: n.DefaultType, MACPrefix: n.MACPrefix, MTU: n.MTU}
+	f := topology.Fabric{DefaultType: n.DefaultType, MACPrefix: n.MACPrefix, MTU: n.MTU, ExternalPod: n.ExternalPod}
 	for _, name := range slices.Sorted(maps.Keys(n.PhysicalNetworks)) {
 		p := topology.PhysicalNetwork{Name: name, Flat: n.PhysicalNetworks[name].Flat}
 		for _, r := range n.PhysicalNetworks[name].VLAN {
-			p.VLANs = append(p.VLANs, topology.VLANRange{Min: r.First, Max: r.Last})
+			p.VLANs = append(p.VLANs, topology.SegmentRange{Min: r.First, Max: r.Last})
 		}
 		f.Physical = append(f.Physical, p)
+	}
+	for _, r := range n.VXLAN.VNI {
+		f.VNIs = append(f.VNIs, topology.SegmentRange{Min: r.First, Max: r.Last})
+	}
+	f.Bridge = topology.Bridges{Type: n.Bridge.NetworkType, Physical: n.Bridge.PhysicalNetwork, Prefix: n.Bridge.Prefix, Prefix6: n.Bridge.Prefix6}
+	for _, r := range n.Bridge.VLAN {
+		f.Bridge.VLANs = append(f.Bridge.VLANs, topology.SegmentRange{Min: r.First, Max: r.Last})
 	}
 	return f
 }
@@ -65,4 +75,20 @@ func stockOf(n config.Networks) (quota.Amounts, error) {
 		stock[name] = n.Quotas[name]
 	}
 	return stock, nil
+}
+
+// sealKey is the operator's key, else one that all replicas make of the secret that
+// they have in common.
+func sealKey(c config.Config, own pod.AccountOptions, getenv func(string) string) (seal.Key, error) {
+	if c.SecretKey == "" {
+		return seal.NewKey(string(own.Password) + "\x00" + string(own.ApplicationCredentialSecret)), nil
+	}
+	secret, err := pod.LoadSecret(c.SecretKey, getenv)
+	if err == nil && secret == "" {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("cannot read the key of what is sealed in the database (secret_key): %w", err)
+	}
+	return seal.NewKey(string(secret)), nil
 }

@@ -108,7 +108,7 @@ func (p Program) root() *cobra.Command {
 	s.addFlags(root)
 	root.AddCommand(
 		serveCommand(p), simulateCommand(p), versionCommand(p, s),
-		podCommand(s), regionCommand(s), resourceCommand(s), jobCommand(s), bindingCommand(s), explainCommand(s), driftCommand(s),
+		podCommand(s), regionCommand(s), resourceCommand(s), jobCommand(s), bindingCommand(s), explainCommand(s), driftCommand(s), networkCommand(s), imageCommand(s), volumeCommand(s),
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

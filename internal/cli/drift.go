@@ -15,8 +15,9 @@ import (
 	"github.com/tricircle/tricircle/internal/reconcile/plan"
 )
 
-const driftHelp = `Show which flavors and key pairs are not the same in every pod, and which networks, ports
-and security groups in a pod are not as the region wants them, by asking all pods now.
+const driftHelp = `Show which flavors and key pairs are not the same in every pod, and which networks, ports,
+security groups, routers and floating IPs in a pod are not as the region wants them, by
+asking all pods now.
 
 Problems are:
   missing    the region made it, and a pod has none, or no longer
@@ -25,8 +26,8 @@ Problems are:
   only in    made in some pods by their operators. This is no drift: servers that use
              it go to those pods. Networks and ports that only a pod has show like this
 
-Every census (pods.census) looks for networks, ports and groups that were changed or
-deleted in a pod by hand, and logs what it finds. With "tricircle pod set POD --drift
+Every census (pods.census) looks for networks, ports, groups, routers and floating IPs
+that were changed or deleted in a pod by hand, and logs what it finds. With "tricircle pod set POD --drift
 repair" it also puts them right.
 
 A change that a pod is yet to get, because it was away, shows as well, with what its job
@@ -127,8 +128,8 @@ func orQuotes(value string) string {
 	return value
 }
 
-const repairHelp = `Make a flavor or key pair the same in every pod, or a network, port or security group,
-named by its ID, in its pods as the region wants it.
+const repairHelp = `Make a flavor or key pair the same in every pod, or a network, port, security group,
+router or floating IP, named by its ID, in its pods as the region wants it.
 
 --like names the pod that has it right; without it, it becomes what the region has on
 record, which is what was last asked for through the region. Pods that have none get it,

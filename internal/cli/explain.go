@@ -44,8 +44,9 @@ project may be given by name.
 
 Pods are passed over by filters. Those that are left are ordered by weights, one
 after the other: room (below 0: it is believed to be full), apart (servers of the
-same request that are there), binding (1: the project's pod in the zone), share
-(spreads the projects by the memory that is free).`,
+same request that are there), binding (1: the project's pod in the zone), image
+(below 0: it must be copied there first), share (spreads the projects by the memory
+that is free).`,
 		Example: `  tricircle explain server 5b0f3c5a-4d0e-4a38-9a2e-3f1f0f0d4c11
   tricircle explain server req-0f6f3a52-6a3c-4b8e-9a59-8b2c3d1f5e70 -f json
   tricircle explain server --flavor m1.tiny --image cirros --zone az1 --project demo`,

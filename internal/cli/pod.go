@@ -74,6 +74,7 @@ Tricircle's own account is used, which suits clouds with one Keystone.`,
 	f.StringVar(&spec.Interface, "interface", "public", "endpoints to use: public, internal or admin")
 	f.IntVar(&dhcpPorts, "dhcp-ports", 1, "addresses to reserve per network: the pod's dhcp_agents_per_network")
 	f.BoolVar(&spec.Cordoned, "cordoned", false, "take nothing new until uncordoned")
+	f.StringVar(&spec.MessageBus, "message-bus", "", "where the URL of the pod's message bus is: env:NAME or file:PATH (default: none is granted)")
 	f.BoolVar(&noCheck, "no-check", false, "do not look whether the pod works")
 	register(cmd, "interface", cobra.FixedCompletions([]string{"public", "internal", "admin"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -143,7 +144,8 @@ func podFields(p admin.Pod) grid {
 	}
 	return fields(
 		"name", p.Name, "region", p.Region, "zone", p.Zone, "pod_zone", p.PodZone, "cloud", p.Cloud,
-		"interface", p.Interface, "dhcp_ports", strconv.Itoa(p.DHCPPorts), "cordoned", yesNo(p.Cordoned), "drift", p.Drift, "number", strconv.Itoa(p.Number),
+		"interface", p.Interface, "dhcp_ports", strconv.Itoa(p.DHCPPorts), "cordoned", yesNo(p.Cordoned), "drift", p.Drift,
+		"message_bus", p.MessageBus, "number", strconv.Itoa(p.Number),
 		"state", p.State, "since", when(p.Since), "reason", p.Reason, "resources", strings.Join(counts, ", "),
 		"created_at", when(p.CreatedAt), "updated_at", when(p.UpdatedAt))
 }
@@ -188,7 +190,7 @@ networks, DHCP agents. It changes nothing. The exit code is 1 when there is an e
 }
 
 func podSet(s *session) *cobra.Command {
-	var region, zone, podZone, cloud, iface, drift string
+	var region, zone, podZone, cloud, iface, drift, messageBus string
 	var dhcpPorts int
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change a pod", Args: oneArg("a pod's NAME"),
@@ -206,6 +208,7 @@ func podSet(s *session) *cobra.Command {
 	f.StringVar(&iface, "interface", "", "endpoints to use: public, internal or admin")
 	f.IntVar(&dhcpPorts, "dhcp-ports", 1, "addresses to reserve per network")
 	f.StringVar(&drift, "drift", "report", "what to do about networks, ports and groups that were changed there by hand: report or repair")
+	f.StringVar(&messageBus, "message-bus", "", "where the URL of the pod's message bus is: env:NAME, file:PATH, or empty: none is granted")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var change admin.PodChange
 		for name, to := range map[string]func(){
@@ -216,6 +219,8 @@ func podSet(s *session) *cobra.Command {
 			"interface":  func() { change.Interface = &iface },
 			"dhcp-ports": func() { change.DHCPPorts = &dhcpPorts },
 			"drift":      func() { change.Drift = &drift },
+
+			"message-bus": func() { change.MessageBus = &messageBus },
 		} {
 			if f.Changed(name) {
 				to()

@@ -10,6 +10,7 @@ import (
 	_ "embed"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -40,6 +41,31 @@ type Config struct {
 	Networks         Networks `yaml:"networks" envPrefix:"NETWORKS_"`
 	Jobs             Jobs     `yaml:"jobs" envPrefix:"JOBS_"`
 	Compute          Compute  `yaml:"compute" envPrefix:"COMPUTE_"`
+	Images           Images   `yaml:"images" envPrefix:"IMAGES_"`
+	SecretKey        string   `yaml:"secret_key" env:"SECRET_KEY"`
+}
+
+// Which pods get a copy of an image that does not say so itself.
+const (
+	CopyFirstUse   = "first-use"
+	CopyEverywhere = "everywhere"
+	CopyHomeOnly   = "home-only"
+)
+
+// Which pods may take a server whose image they do not have.
+const (
+	BootCopy = "copy"
+	BootStay = "stay"
+)
+
+// Images says what becomes of images.
+type Images struct {
+	Copy string `yaml:"copy" env:"COPY"`
+	Boot string `yaml:"boot" env:"BOOT"`
+	// Bandwidth bounds bytes per second to and from a pod; 0: no bound.
+	Bandwidth int64 `yaml:"bandwidth" env:"BANDWIDTH"`
+	// WebDownload is where the images of a pod can be had without a token.
+	WebDownload map[string]string `yaml:"web_download"`
 }
 
 // Compute says which versions of the Compute API are offered. What is empty
@@ -109,13 +135,37 @@ type Networks struct {
 	MACPrefix        string                     `yaml:"mac_prefix" env:"MAC_PREFIX"`
 	MTU              int                        `yaml:"mtu" env:"MTU"`
 	PolicyFile       string                     `yaml:"policy_file" env:"POLICY_FILE"`
+	ExternalPod      string                     `yaml:"external_pod" env:"EXTERNAL_POD"`
 	Quotas           map[string]int64           `yaml:"quotas"`
+	PodQuotas        string                     `yaml:"pod_quotas" env:"POD_QUOTAS"`
+	VXLAN            VXLAN                      `yaml:"vxlan" envPrefix:"VXLAN_"`
+	Bridge           Bridge                     `yaml:"bridge" envPrefix:"BRIDGE_"`
+}
+
+// Bridge says what the networks are made of that join a router's pods.
+type Bridge struct {
+	NetworkType     string       `yaml:"network_type" env:"NETWORK_TYPE"`
+	PhysicalNetwork string       `yaml:"physical_network" env:"PHYSICAL_NETWORK"`
+	VLAN            []Range      `yaml:"vlan" env:"VLAN"`
+	Prefix          netip.Prefix `yaml:"prefix" env:"PREFIX"`
+	Prefix6         netip.Prefix `yaml:"prefix6" env:"PREFIX6"`
+}
+
+// What becomes of a project's own quota in the pods' Neutrons.
+const (
+	PodQuotasLift = "lift"
+	PodQuotasKeep = "keep"
+)
+
+// VXLAN says which network identifiers the region may use in the pods' tunnels.
+type VXLAN struct {
+	VNI []Range `yaml:"vni" env:"VNI"`
 }
 
 // PhysicalNetwork is a wire that pods share, by the label they all use for it.
 type PhysicalNetwork struct {
-	VLAN []VLANRange `yaml:"vlan"` // VLANs that tenants' networks may get
-	Flat bool        `yaml:"flat"` // admins may use it untagged
+	VLAN []Range `yaml:"vlan"` // VLANs that tenants' networks may get
+	Flat bool    `yaml:"flat"` // admins may use it untagged
 }
 
 // Jobs says how hard the background works.
@@ -180,6 +230,8 @@ func (c Config) withDefaults(vars map[string]string) Config {
 	c.Networks = c.Networks.withDefaults()
 	set(&c.Jobs.Workers, 16)
 	set(&c.Jobs.MaxBackoff, 30*time.Second)
+	set(&c.Images.Copy, CopyFirstUse)
+	set(&c.Images.Boot, BootCopy)
 	return c
 }
 
@@ -193,6 +245,10 @@ func (n Networks) withDefaults() Networks {
 	set(&n.DefaultType, kind)
 	set(&n.MACPrefix, "fa:16:3e")
 	set(&n.MTU, 1500)
+	set(&n.Bridge.NetworkType, "vlan")
+	set(&n.Bridge.Prefix, netip.MustParsePrefix("100.64.0.0/10"))
+	set(&n.Bridge.Prefix6, netip.MustParsePrefix("fd3a:9c14:72e6::/48"))
+	set(&n.PodQuotas, PodQuotasLift)
 	return n
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,7 +11,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
+
+// prefixes are compared as values.
+var prefixes = cmpopts.EquateComparable(netip.Prefix{})
 
 func write(t *testing.T, text string) string {
 	t.Helper()
@@ -54,11 +59,13 @@ func TestZeroValueRunsOnALaptop(t *testing.T) {
 			IdleTimeout:     2 * time.Minute,
 			ShutdownTimeout: 30 * time.Second,
 		},
-		Networks: Networks{DefaultType: "local", MACPrefix: "fa:16:3e", MTU: 1500},
-		Jobs:     Jobs{Workers: 16, MaxBackoff: 30 * time.Second},
+		Networks: Networks{DefaultType: "local", MACPrefix: "fa:16:3e", MTU: 1500, PodQuotas: "lift", Bridge: Bridge{NetworkType: "vlan",
+			Prefix: netip.MustParsePrefix("100.64.0.0/10"), Prefix6: netip.MustParsePrefix("fd3a:9c14:72e6::/48")}},
+		Jobs:   Jobs{Workers: 16, MaxBackoff: 30 * time.Second},
+		Images: Images{Copy: "first-use", Boot: "copy"},
 	}
 	want.Database = "sqlite:" + want.DataDir + "/tricircle.db"
-	if diff := cmp.Diff(want, c); diff != "" {
+	if diff := cmp.Diff(want, c, prefixes); diff != "" {
 		t.Errorf("Load with nothing (-want +got):\n%s", diff)
 	}
 }
@@ -74,8 +81,10 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got.Networks.PhysicalNetworks, got.Networks.Quotas = nil, nil // {} in the file
-	if diff := cmp.Diff(want, got); diff != "" {
+	got.Networks.PhysicalNetworks, got.Networks.Quotas, got.Networks.VXLAN.VNI = nil, nil, nil // {} in the file
+	got.Images.WebDownload = nil
+	got.Networks.Bridge.VLAN = nil // [] in the file
+	if diff := cmp.Diff(want, got, prefixes); diff != "" {
 		t.Errorf("Load(Example()) (-want +got):\n%s", diff)
 	}
 }
@@ -145,10 +154,10 @@ networks:
 	want.Tokens.Cache = 7
 	want.Networks.DefaultType = "vlan"
 	want.Networks.PhysicalNetworks = map[string]PhysicalNetwork{
-		"bridge": {VLAN: []VLANRange{{101, 400}, {500, 500}}},
+		"bridge": {VLAN: []Range{{101, 400}, {500, 500}}},
 		"extern": {Flat: true},
 	}
-	if diff := cmp.Diff(want, c); diff != "" {
+	if diff := cmp.Diff(want, c, prefixes); diff != "" {
 		t.Errorf("Load (-want +got):\n%s", diff)
 	}
 }
@@ -220,13 +229,18 @@ func TestValidate(t *testing.T) {
 		{"durations without unit", func(c *Config) { c.Pods.Timeout, c.Tokens.MaxStaleness = 30, 5 },
 			[]string{"tokens.max_staleness", "pods.timeout"}},
 		{"negative", func(c *Config) { c.Pods.Concurrency, c.Jobs.Workers = -1, -1 }, []string{"pods.concurrency", "jobs.workers"}},
+		{"copies", func(c *Config) { c.Images.Copy = "sometimes" }, []string{"images.copy"}},
+		{"copies at no pace", func(c *Config) { c.Images.Bandwidth = -1 }, []string{"images.bandwidth"}},
+		{"copies from nowhere", func(c *Config) { c.Images.WebDownload = map[string]string{"pod1": "mirror"} }, []string{"images.web_download.pod1"}},
 		{"sizes", func(c *Config) { c.Limits.Body, c.Limits.Header = 1, 1 }, []string{"limits.body", "limits.header"}},
 		{"wire without use", wires(PhysicalNetwork{}), []string{"networks.physical_networks.b"}},
 		{"MTU", func(c *Config) { c.Networks.MTU = 15 }, []string{"networks.mtu"}},
-		{"VLANs", wires(PhysicalNetwork{VLAN: []VLANRange{{1, 10}, {10, 20}, {4000, 5000}, {99, 98}}}),
+		{"VLANs", wires(PhysicalNetwork{VLAN: []Range{{1, 10}, {10, 20}, {4000, 5000}, {99, 98}}}),
 			[]string{"networks.physical_networks.b.vlan[1]", "networks.physical_networks.b.vlan[2]", "networks.physical_networks.b.vlan[3]"}},
 		{"vlan without wire", func(c *Config) { c.Networks.DefaultType = "vlan" }, []string{"networks.default_type"}},
 		{"type", func(c *Config) { c.Networks.DefaultType = "vxlan" }, []string{"networks.default_type"}},
+		{"VNIs", func(c *Config) { c.Networks.VXLAN.VNI = []Range{{1, 10}, {10, 20}, {5, 1 << 24}} },
+			[]string{"networks.vxlan.vni[1]", "networks.vxlan.vni[2]", "networks.vxlan.vni[2]", "networks.vxlan.vni[2]"}},
 		{"MAC", func(c *Config) { c.Networks.MACPrefix = "zz" }, []string{"networks.mac_prefix"}},
 		{"multicast MAC", func(c *Config) { c.Networks.MACPrefix = "fb:16:3e" }, []string{"networks.mac_prefix"}},
 	} {

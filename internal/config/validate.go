@@ -54,6 +54,14 @@ func (c Config) Validate() error {
 	c.Networks.validate(&m)
 	m.number("jobs.workers", c.Jobs.Workers, 1, 1000)
 	m.duration("jobs.max_backoff", c.Jobs.MaxBackoff, time.Second, 24*time.Hour)
+	m.oneOf("images.copy", c.Images.Copy, CopyFirstUse, CopyEverywhere, CopyHomeOnly)
+	m.add(c.Images.Bandwidth >= 0, "images.bandwidth", "is less than 0, which means no bound")
+	for _, pod := range slices.Sorted(maps.Keys(c.Images.WebDownload)) {
+		m.url("images.web_download."+pod, c.Images.WebDownload[pod])
+	}
+	m.oneOf("images.boot", c.Images.Boot, BootCopy, BootStay)
+	m.add(c.SecretKey == "" || strings.HasPrefix(c.SecretKey, "env:") || strings.HasPrefix(c.SecretKey, "file:"), "secret_key",
+		"is neither env:NAME nor file:PATH") // not shown: it may be the key by mistake
 	c.Compute.validate(&m)
 	return errors.Join(m...)
 }
@@ -126,18 +134,38 @@ func (n Networks) validate(m *mistakes) {
 		m.add(name != "" && len(name) <= 64, "networks.physical_networks", "%q is not a label of 1 to 64 bytes", name)
 		vlans = vlans || len(p.VLAN) > 0
 	}
-	m.oneOf("networks.default_type", n.DefaultType, "local", "vlan")
+	m.ranges("networks.vxlan.vni", n.VXLAN.VNI, 1<<24-1)
+	m.oneOf("networks.default_type", n.DefaultType, "local", "vlan", "vxlan")
+	m.add(len(n.VXLAN.VNI) > 0 || n.DefaultType != "vxlan", "networks.default_type", "vxlan needs networks.vxlan.vni")
 	m.add(vlans || n.DefaultType != "vlan", "networks.default_type", "vlan needs a physical network with VLANs")
+	n.Bridge.validate(m, n)
 	m.mac(n.MACPrefix)
 	m.number("networks.mtu", n.MTU, 576, 65_535)
+	m.oneOf("networks.pod_quotas", n.PodQuotas, PodQuotasLift, PodQuotasKeep)
+}
+
+func (b Bridge) validate(m *mistakes, n Networks) {
+	m.oneOf("networks.bridge.network_type", b.NetworkType, "vlan", "vxlan")
+	m.add(b.NetworkType != "vxlan" || len(n.VXLAN.VNI) > 0, "networks.bridge.network_type", "vxlan needs networks.vxlan.vni")
+	_, known := n.PhysicalNetworks[b.PhysicalNetwork]
+	m.add(known || b.PhysicalNetwork == "", "networks.bridge.physical_network", "%q is none of networks.physical_networks", b.PhysicalNetwork)
+	m.add(len(b.VLAN) == 0 || b.PhysicalNetwork != "", "networks.bridge.vlan", "needs networks.bridge.physical_network")
+	m.ranges("networks.bridge.vlan", b.VLAN, 4094)
+	m.add(b.Prefix.Addr().Is4() && b.Prefix.Bits() <= 28, "networks.bridge.prefix", "%s is no IPv4 prefix of 28 bits or less", b.Prefix)
+	m.add(b.Prefix6.Addr().Is6() && b.Prefix6.Bits() <= 64, "networks.bridge.prefix6", "%s is no IPv6 prefix of 64 bits or less", b.Prefix6)
 }
 
 func (p PhysicalNetwork) validate(m *mistakes, key string) {
 	m.add(p.Flat || len(p.VLAN) > 0, key, "is of no use without vlan or flat")
-	for i, r := range p.VLAN {
-		at := fmt.Sprintf("%s.vlan[%d]", key, i)
-		m.add(1 <= r.First && r.First <= r.Last && r.Last <= 4094, at, "%s is not within 1:4094", r)
-		for _, other := range p.VLAN[:i] {
+	m.ranges(key+".vlan", p.VLAN, 4094)
+}
+
+// ranges are within 1 and highest and do not overlap.
+func (m *mistakes) ranges(key string, all []Range, highest int) {
+	for i, r := range all {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		m.add(1 <= r.First && r.First <= r.Last && r.Last <= highest, at, "%s is not within 1:%d", r, highest)
+		for _, other := range all[:i] {
 			m.add(!r.overlaps(other), at, "%s overlaps %s", r, other)
 		}
 	}

@@ -48,9 +48,24 @@ func BenchmarkNextPage(b *testing.B) {
 // BenchmarkWhole is a list without a limit: 10,000 servers of 10 pods.
 func BenchmarkWhole(b *testing.B) { benchmarkList(b, 10, 1000, 0) }
 
+// BenchmarkFirstPageOfVolumes and BenchmarkWholeVolumes are the same of volumes, whose
+// rows are a third of the size.
+func BenchmarkFirstPageOfVolumes(b *testing.B) { benchmarkVolumes(b, 100, 10_000, 1000) }
+
+func BenchmarkWholeVolumes(b *testing.B) { benchmarkVolumes(b, 10, 1000, 0) }
+
 func benchmarkList(b *testing.B, pods, servers, limit int) {
 	all := syntheticPods(b, pods, servers)
 	all.measure(b, all.dispatcher(), benchList(limit))
+}
+
+func benchmarkVolumes(b *testing.B, pods, volumes, limit int) {
+	all := syntheticPods(b, pods, volumes)
+	all.field, all.row = "volumes", cinderVolume
+	l := benchList(limit)
+	l.Service, l.Path, l.Kind, l.Field, l.Next = pod.Volume, "/volumes/detail", store.KindVolume, "volumes", "volumes_links"
+	l.Sort[0].Path = "created_at"
+	all.measure(b, all.dispatcher(), l)
 }
 
 func benchList(limit int) List {
@@ -64,6 +79,8 @@ func benchList(limit int) List {
 // server n/pods of pod n%pods.
 type synthetic struct {
 	pods, servers int
+	field         string // of the list
+	row           func(int) string
 	url           string
 	client        *http.Client
 
@@ -74,7 +91,7 @@ type synthetic struct {
 func syntheticPods(b *testing.B, pods, servers int) *synthetic {
 	b.Helper()
 	s := &synthetic{
-		pods: pods, servers: servers, pages: map[string][]byte{},
+		pods: pods, servers: servers, field: "servers", row: novaServer, pages: map[string][]byte{},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1000, MaxIdleConnsPerHost: 1000}},
 	}
 	server := httptest.NewServer(s)
@@ -116,13 +133,13 @@ func (s *synthetic) page(u *url.URL) []byte {
 	}
 	var rows []string
 	for i := first; i < end; i++ {
-		rows = append(rows, novaServer(i*pods+which))
+		rows = append(rows, s.row(i*pods+which))
 	}
 	next := ""
 	if end < total {
-		next = `, "servers_links": [{"rel": "next", "href": "http://pod/next"}]`
+		next = `, "` + s.field + `_links": [{"rel": "next", "href": "http://pod/next"}]`
 	}
-	return []byte(`{"servers": [` + strings.Join(rows, ", ") + `]` + next + `}`)
+	return []byte(`{"` + s.field + `": [` + strings.Join(rows, ", ") + `]` + next + `}`)
 }
 
 // novaServer is a detailed server of the usual size, 2.8 KB; each is a second
@@ -136,6 +153,20 @@ func novaServer(n int) string {
 		`"links": [{"rel": "self", "href": "http://10.0.0.1:8774/v2.1/servers/%s"}, {"rel": "bookmark", "href": "http://10.0.0.1:8774/servers/%s"}], `+
 		`"OS-EXT-STS:task_state": null, "OS-EXT-STS:vm_state": "active", "OS-EXT-STS:power_state": 1}`,
 		id, n, strings.Repeat("x", 2000), n, created, created, id, id)
+}
+
+// cinderVolume is a detailed volume of the usual size, 1.1 KB.
+func cinderVolume(n int) string {
+	id := fmt.Sprintf("%08x-0000-0000-0000-%012d", uint32(n)*2654435761, n)
+	created := time.Unix(int64(2e9-n), 0).UTC().Format("2006-01-02T15:04:05.000000")
+	return fmt.Sprintf(`{"id": %q, "status": "available", "size": 1, "availability_zone": "nova", "created_at": %q, "updated_at": %q, `+
+		`"name": "data-%d", "description": null, "volume_type": "fast", "volume_type_id": "feb5f498-dfb0-4c86-a4f7-fc005d9f2733", `+
+		`"snapshot_id": null, "source_volid": null, "metadata": {"filler": %q}, "links": [{"rel": "self", "href": `+
+		`"http://10.0.0.1:8776/v3/7aeefa8396ee41dea3fc98c14f983113/volumes/%s"}, {"rel": "bookmark", "href": "http://10.0.0.1:8776/volumes/%s"}], `+
+		`"user_id": "a5bfd592e39d40b7bccbb4a28918aae2", "bootable": "false", "encrypted": false, "replication_status": null, `+
+		`"consistencygroup_id": null, "multiattach": false, "attachments": [], "group_id": null, "shared_targets": true, `+
+		`"os-vol-tenant-attr:tenant_id": "7aeefa8396ee41dea3fc98c14f983113"}`,
+		id, created, created, n, strings.Repeat("x", 200), id, id)
 }
 
 func (s *synthetic) get(ctx context.Context, path string, query url.Values) (*http.Response, error) {

@@ -29,6 +29,14 @@ type Index interface {
 	ListEntries(ctx context.Context, q store.EntryQuery) ([]store.Entry, error)
 	ListMappings(ctx context.Context, q store.MappingQuery) ([]store.Mapping, error)
 	DropEntry(ctx context.Context, kind, id string) error
+	Images
+}
+
+// Images knows the homes of images.
+type Images interface {
+	FindImage(ctx context.Context, id string) (store.Image, error)
+	AdoptImage(ctx context.Context, id string) (store.Image, error)
+	FindImages(ctx context.Context, ids []string) (map[string]store.Image, error)
 }
 
 // DefaultTimeout is how long a list or a search waits for a pod.

@@ -210,6 +210,7 @@ type fakeIndex struct {
 	entries  []store.Entry
 	recorded int
 	read     int // entries that lists took out
+	images   map[string]store.Image
 }
 
 func (x *fakeIndex) Record(_ context.Context, entries ...store.Entry) error {
@@ -274,6 +275,19 @@ func (x *fakeIndex) DropEntry(_ context.Context, kind, id string) error {
 	defer x.mu.Unlock()
 	x.entries = slices.DeleteFunc(x.entries, func(o store.Entry) bool { return o.Kind == kind && o.ID == id })
 	return nil
+}
+
+func (x *fakeIndex) FindImage(_ context.Context, id string) (store.Image, error) {
+	return store.Image{}, fault.New(fault.NotFound, "", "no image %s", id)
+}
+
+func (x *fakeIndex) AdoptImage(ctx context.Context, id string) (store.Image, error) {
+	e, err := x.FindEntry(ctx, store.KindImage, id)
+	return store.Image{ID: id, Home: e.Pod}, err
+}
+
+func (x *fakeIndex) FindImages(context.Context, []string) (map[string]store.Image, error) {
+	return x.images, nil
 }
 
 func newTest(index Index, pods ...*fakePod) *Dispatcher {

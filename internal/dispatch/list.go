@@ -31,7 +31,7 @@ type List struct {
 
 	Kind  string // of store.Kind*; rows are recorded and markers found by it; may be empty
 	Field string // "servers": the member that holds the rows
-	Next  string // "servers_links": the member whose presence means that there is more
+	Next  string // "servers_links": the member whose presence means that there is more; none: a full page does
 	ID    string // where a row has its ID; default "id"
 
 	// Sort is the total order; its last key is the ID. SortQuery says it in the
@@ -50,8 +50,11 @@ type List struct {
 	FindMarker func(ctx context.Context, id string) (Place, error)
 
 	// Unique lists show an ID once although several pods have it (images): the
-	// row of the first pod by name. All pods are read whole for that.
+	// row of its home, or of the first pod by name. All pods are read whole for that.
 	Unique bool
+	// Whole lists have no pages: each pod gives all it has at once. Limit and Skip
+	// hold for the merged list.
+	Whole bool
 
 	// Strict makes a pod that is away an error.
 	Strict bool
@@ -60,6 +63,11 @@ type List struct {
 	Placeholder func(store.Entry) []byte
 	// AllProjects lets placeholders come from all projects, not the caller's only.
 	AllProjects bool
+
+	// Own are rows of the region itself, which no pod has yet: they take their place
+	// among the others. Hide leaves out rows of pods: those that show the same again.
+	Own  []Own
+	Hide func(raw []byte) bool
 
 	// Rewrite appends the row as clients shall see it; nil: as it is.
 	Rewrite func(dst []byte, row Row) []byte
@@ -72,6 +80,13 @@ type Place struct {
 	Pod string
 	ID  string // as the pod shows it
 	Raw []byte // the row; not needed for a list that only has the pods' own order
+}
+
+// Own is a row that no pod has.
+type Own struct {
+	ID    string
+	Raw   []byte // as a pod would show it: the order is read from it
+	Shown []byte // as clients shall see it
 }
 
 // Row is a row on its way out.
@@ -223,7 +238,33 @@ func (l *listing) open(ctx context.Context) error {
 		l.sources = append(l.sources, s)
 	}
 	l.openAll(ctx)
-	return l.judge()
+	if err := l.judge(); err != nil || len(l.Own) == 0 {
+		return err
+	}
+	l.sources = append(l.sources, l.own(len(l.sources)))
+	return nil
+}
+
+// own is the source of the region's own rows. Where a list has only the pods' own
+// order they come first.
+func (l *listing) own(number int) *source {
+	s := &source{listing: l, number: number, own: true}
+	for _, o := range l.Own {
+		r := row{raw: o.Shown, id: o.ID, keys: l.keysOf(o.Raw), pod: number, unknown: true}
+		if !l.after.is() || !l.order.grouped && l.order.compare(r.keys, l.after.keys) > 0 {
+			s.rows = append(s.rows, r)
+		}
+	}
+	if !l.order.grouped {
+		slices.SortFunc(s.rows, func(a, b row) int { return l.order.compare(a.keys, b.keys) })
+		return s
+	}
+	if at := slices.IndexFunc(l.Own, func(o Own) bool { return o.ID == l.after.id }); at >= 0 {
+		for _, o := range l.Own[at+1:] {
+			s.rows = append(s.rows, row{raw: o.Shown, id: o.ID, pod: number, unknown: true})
+		}
+	}
+	return s
 }
 
 // firstSize is how many rows a pod is asked for at first: twice its share, since

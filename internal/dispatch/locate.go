@@ -17,6 +17,9 @@ import (
 	"github.com/tricircle/tricircle/internal/store"
 )
 
+// NotYet is the code of the error about a server that its pod has not made yet.
+const NotYet = "NotYet"
+
 // maxAnswer bounds one pod's answer to one question.
 const maxAnswer = 64 << 20
 
@@ -88,6 +91,9 @@ func (d *Dispatcher) mapped(ctx context.Context, kindName, id string) (string, e
 		if m.PodID != "" {
 			return m.Pod, nil
 		}
+		if kindName == store.KindServer {
+			return "", fault.New(fault.Conflict, NotYet, "Instance %s is still on its way into pod %s", id, m.Pod)
+		}
 	}
 	return "", nil
 }
@@ -135,9 +141,11 @@ func (d *Dispatcher) askFor(ctx context.Context, by identity.Caller, kindName, i
 	if id == "" || strings.ContainsAny(id, "/?#") {
 		return nil, notFound(kindName, id, nil)
 	}
-	replies, err := d.All(ctx, pods, pod.Request{
-		Service: k.service, Method: http.MethodGet, Path: k.path + url.PathEscape(id), As: &by, Op: "look for " + kindName,
-	})
+	q := pod.Request{Service: k.service, Method: http.MethodGet, Path: k.path + url.PathEscape(id), As: &by, Op: "look for " + kindName}
+	if k.version != "" {
+		q.Header = http.Header{"Openstack-Api-Version": {"volume " + k.version}}
+	}
+	replies, err := d.All(ctx, pods, q)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +179,7 @@ func sift(answers []answer) (found []finding, away []Trouble) {
 
 func notFound(kindName, id string, away []Trouble) error {
 	if len(away) == 0 {
-		return fault.New(fault.NotFound, "", "%s %s could not be found.", title(kindName), id)
+		return fault.New(fault.NotFound, "", "%s", Absent(kindName, id))
 	}
 	texts := make([]string, len(away))
 	errs := make([]error, len(away))
@@ -187,13 +195,20 @@ func notFound(kindName, id string, away []Trouble) error {
 	}
 }
 
-// title is the kind as the services' 404s call it.
-func title(kindName string) string {
-	if kindName == store.KindServer {
-		return "Instance"
+// Absent is how the services' 404s say that there is no such thing.
+func Absent(kindName, id string) string {
+	title := strings.ToUpper(kindName[:1]) + kindName[1:]
+	switch kindName {
+	case store.KindServer:
+		title = "Instance"
+	case KindAttachment:
+		return fmt.Sprintf("Volume attachment could not be found with filter: attachment_id = %s.", id)
+	case KindConsistencyGroup:
+		title = "Group"
+	case KindGroupSnapshot, KindCGSnapshot:
+		title = "GroupSnapshot"
 	}
-	words := strings.ReplaceAll(kindName, "_", " ")
-	return strings.ToUpper(words[:1]) + words[1:]
+	return fmt.Sprintf("%s %s could not be found.", title, id)
 }
 
 func (d *Dispatcher) record(ctx context.Context, by identity.Caller, kindName string, found []finding) {

@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tricircle/tricircle/internal/store"
 )
 
 // merge takes rows from the sources in order.
@@ -32,7 +36,7 @@ func (l *listing) begin(ctx context.Context) error {
 	}
 	sources := l.sources
 	if l.Unique {
-		one, err := l.unite()
+		one, err := l.unite(ctx)
 		if err != nil {
 			return err
 		}
@@ -44,18 +48,13 @@ func (l *listing) begin(ctx context.Context) error {
 	return nil
 }
 
-// unite makes one source of all: an ID of several pods counts for the first.
-func (l *listing) unite() (*source, error) {
-	seen := map[string]bool{}
-	one := &source{listing: l}
-	for _, s := range l.sources {
-		for _, r := range s.rows {
-			if !seen[r.id] {
-				seen[r.id] = true
-				one.rows = append(one.rows, r)
-			}
-		}
+// unite makes one source of all.
+func (l *listing) unite(ctx context.Context) (*source, error) {
+	homes, err := l.homes(ctx)
+	if err != nil {
+		return nil, err
 	}
+	one := &source{listing: l, rows: l.distinct(homes)}
 	slices.SortStableFunc(one.rows, func(a, b row) int { return l.order.compare(a.keys, b.keys) })
 	if l.Marker == "" {
 		return one, nil
@@ -67,6 +66,48 @@ func (l *listing) unite() (*source, error) {
 	one.rows = one.rows[i+1:]
 	return one, nil
 }
+
+// homes are those of the rows' images that are on record.
+func (l *listing) homes(ctx context.Context) (map[string]store.Image, error) {
+	if l.Kind != store.KindImage {
+		return nil, nil
+	}
+	var ids []string
+	for _, s := range l.sources {
+		for _, r := range s.rows {
+			ids = append(ids, r.id)
+		}
+	}
+	slices.Sort(ids)
+	return l.d.Index.FindImages(ctx, slices.Compact(ids))
+}
+
+// distinct has each ID once. The home's row is the truth: what it leaves out, by
+// the filters or because the caller may not see it any more, no copy brings back.
+// While the home is away a copy speaks for it, if it is whole. What was deleted
+// may be left over in a pod, and is not shown. Of what is not on record the first
+// pod's row counts.
+func (l *listing) distinct(homes map[string]store.Image) []row {
+	answered := map[string]bool{}
+	for _, s := range l.sources {
+		answered[s.name] = s.err == nil
+	}
+	var rows []row
+	seen := map[string]bool{}
+	for _, s := range l.sources {
+		for _, r := range s.rows {
+			i, known := homes[r.id]
+			stale := known && (i.Deleted || i.Home != s.name && (answered[i.Home] || !active(r.raw)))
+			if !stale && !seen[r.id] {
+				seen[r.id] = true
+				rows = append(rows, r)
+			}
+		}
+	}
+	return rows
+}
+
+func active(raw []byte) bool { return gjson.GetBytes(raw, "status").Str == store.ImageActive }
 
 // run appends rows to buf until it holds about budget bytes; done means that the
 // last one is in.
@@ -133,7 +174,7 @@ func (m *merge) summary() Summary {
 func (m *merge) before(a, b *source) bool {
 	l := m.listing
 	if l.order.grouped {
-		return a.number < b.number
+		return a.own && !b.own || a.own == b.own && a.number < b.number
 	}
 	if c := l.order.compare(a.rows[0].keys, b.rows[0].keys); c != 0 {
 		return c < 0

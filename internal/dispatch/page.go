@@ -77,6 +77,13 @@ func (l *listing) fetch(ctx context.Context, p Pod, marker string, size int) (*p
 	if err := l.parse(pg, body); err != nil {
 		return nil, &fault.Error{Kind: fault.Unavailable, Pod: p.Name(), Message: "cannot list " + l.Field + ": its answer is not a list", Err: err}
 	}
+	switch {
+	case l.Whole:
+	case l.Next == "":
+		pg.more = size > 0 && len(pg.rows) >= size
+	default:
+		pg.more = hasNext(pg.members[l.Next])
+	}
 	return pg, nil
 }
 
@@ -101,7 +108,7 @@ func (l *listing) query(marker string, size int) url.Values {
 			query[name] = values
 		}
 	}
-	if size > 0 {
+	if size > 0 && !l.Whole {
 		query.Set("limit", strconv.Itoa(size))
 	}
 	if marker != "" {
@@ -194,7 +201,6 @@ func (l *listing) parse(pg *page, body []byte) error {
 			return fmt.Errorf("a row without %q", l.idPath())
 		}
 	}
-	pg.more = hasNext(pg.members[l.Next])
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 type source struct {
 	listing *listing
 	name    string
+	own     bool // the region's own rows
 	number  int
 	client  Pod
 	attempt *attempt // to open it
@@ -100,6 +101,9 @@ func (s *source) load(ctx context.Context, markers iter.Seq[string]) error {
 		if len(pg.rows) > 1 {
 			s.recent = append(s.recent, pg.rows[len(pg.rows)-2].id)
 		}
+	}
+	if hide := s.listing.Hide; hide != nil {
+		s.rows = slices.DeleteFunc(s.rows, func(r row) bool { return hide(r.raw) })
 	}
 	for i := range s.rows {
 		s.rows[i].pod = s.number
@@ -234,6 +238,12 @@ func (l *listing) locate(ctx context.Context) error {
 	if p, ok := l.d.cursors.get(l.cursorKey(l.Marker)); ok {
 		l.after = p
 		return nil
+	}
+	for _, o := range l.Own {
+		if o.ID == l.Marker {
+			l.after = position{id: o.ID, keys: l.keysOf(o.Raw)}
+			return nil
+		}
 	}
 	if l.FindMarker != nil {
 		return l.findMarker(ctx)

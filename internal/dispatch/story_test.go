@@ -69,7 +69,7 @@ func (g *region) volume(t *testing.T, podName, name string) string {
 	}
 	r.Header.Set("X-Auth-Token", g.by.Token)
 	r.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := podtest.HTTP.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"context"
+	"net/http"
 
+	"github.com/tricircle/tricircle/internal/alias"
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/store"
@@ -70,4 +72,41 @@ func (f *Fleet) open(row store.Pod) (held, error) {
 	o := f.client
 	o.Name, o.Region, o.Interface, o.Account = row.Name, row.Region, row.Interface, account
 	return held{client: pod.New(o), account: account, key: clientKey{row.Region, row.Cloud, row.Interface}}, nil
+}
+
+// around does a request to a pod in the version, and with the IDs, that the pod knows.
+func (f *Fleet) around(ctx context.Context, c *pod.Client, r pod.Request, do pod.Doer) (*http.Response, error) {
+	return f.releases.Around(ctx, c, r, func(ctx context.Context, r pod.Request) (*http.Response, error) {
+		return f.aliases.Around(ctx, c, r, do)
+	})
+}
+
+func (f *Fleet) pairs(ctx context.Context, podName string, after int64) ([]alias.Pair, error) {
+	all, err := f.store.AliasesAfter(ctx, podName, after)
+	pairs := make([]alias.Pair, 0, len(all))
+	for _, a := range all {
+		pair := alias.Pair{ID: a.ID, PodID: a.PodID, Seq: a.Seq}
+		if store.Named(a.Kind) { // all those are Block Storage's
+			pair.Service = pod.Volume
+		}
+		pairs = append(pairs, pair)
+	}
+	return pairs, err
+}
+
+// MessageBus is the URL of the pod's message bus; fault.Unavailable when its operator
+// has not granted it.
+func (f *Fleet) MessageBus(ctx context.Context, name string) (pod.Secret, error) {
+	row, err := f.Pod(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if row.MessageBus == "" || f.secret == nil {
+		return "", &fault.Error{Kind: fault.Unavailable, Pod: name, Message: "no message bus is granted"}
+	}
+	url, err := f.secret(row.MessageBus)
+	if err != nil {
+		return "", &fault.Error{Kind: fault.Unavailable, Pod: name, Err: err, Message: "cannot read the address of the message bus"}
+	}
+	return url, nil
 }

@@ -21,6 +21,7 @@ var filters = []filter{
 	{later: false, refuse: zoneElsewhere},
 	{later: false, refuse: networkElsewhere},
 	{later: false, refuse: tooOld},
+	{later: false, refuse: lacking},
 	{later: true, refuse: refusedThis},
 	{later: true, refuse: away},
 	{later: false, refuse: imageMissing},
@@ -52,6 +53,8 @@ func otherPod(c Candidate, n Need) string {
 }
 
 func tooOld(c Candidate, n Need) string { return n.TooOld[c.Pod] }
+
+func lacking(c Candidate, n Need) string { return n.Lacks[c.Pod] }
 
 func zoneElsewhere(c Candidate, n Need) string {
 	if n.ZonePods == nil || slices.Contains(n.ZonePods, c.Pod) {
@@ -94,7 +97,7 @@ func away(c Candidate, _ Need) string {
 }
 
 func imageMissing(c Candidate, n Need) string {
-	if !c.NoImage {
+	if !c.NoImage || n.CopyImage {
 		return ""
 	}
 	return fmt.Sprintf("it does not have image %s", n.ImageID)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tricircle/tricircle/internal/alias"
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/release"
@@ -26,6 +27,8 @@ type Options struct {
 	Own *pod.Account
 	// Credentials finds the account of a pod whose row names a cloud.
 	Credentials func(ref string) (pod.AccountOptions, error)
+	// Secret finds what is behind a reference such as a pod's message bus.
+	Secret func(ref string) (pod.Secret, error)
 	// Client is what the clients of all pods share: time limits, breaker, metrics.
 	// Name, Region, Interface and Account are filled in per pod.
 	Client pod.Options
@@ -40,6 +43,7 @@ type Fleet struct {
 	store       *store.Store
 	own         *pod.Account
 	credentials func(ref string) (pod.AccountOptions, error)
+	secret      func(ref string) (pod.Secret, error)
 	client      pod.Options
 	now         func() time.Time
 	log         *slog.Logger
@@ -50,6 +54,7 @@ type Fleet struct {
 	full        *fullness
 	versions    release.Limits
 	releases    *release.Book
+	aliases     *alias.Book
 
 	mu      sync.Mutex
 	epoch   int // bumped by Changed: a list read before it is not kept
@@ -82,13 +87,14 @@ func New(o Options) *Fleet {
 		}
 	}
 	f := &Fleet{
-		store: o.Store, own: o.Own, credentials: credentials, client: o.Client, now: now, log: log,
+		store: o.Store, own: o.Own, credentials: credentials, secret: o.Secret, client: o.Client, now: now, log: log,
 		seen: newSightings(now), clients: map[string]held{},
 		capacity: &capacities{now: now, of: map[string]reading{}}, sizes: &sizes{now: now, of: map[string]sized{}},
 		full:     &fullness{now: now, of: map[fullKey]fullFor{}},
 		versions: o.Versions, releases: release.NewBook(now, log),
 	}
-	f.client.Around = f.releases.Around
+	f.aliases = alias.NewBook(f.pairs)
+	f.client.Around = f.around
 	return f
 }
 

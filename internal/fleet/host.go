@@ -67,7 +67,7 @@ func (f *Fleet) FindHost(ctx context.Context, name string) (podName, host string
 	if err != nil || owner != "" {
 		return owner, name, err
 	}
-	err = f.discoverHosts(ctx)
+	err = f.discoverHosts(ctx, f.hostsOf)
 	if owner = f.hosts.owner(name); owner != "" {
 		return owner, name, nil
 	}
@@ -103,7 +103,7 @@ func (f *Fleet) claimHosts(ctx context.Context, podName string, names ...string)
 
 // discoverHosts learns the names of all pods' hosts. The error names the pods that
 // could not be asked.
-func (f *Fleet) discoverHosts(ctx context.Context) error {
+func (f *Fleet) discoverHosts(ctx context.Context, hostsOf func(ctx context.Context, podName string) ([]string, error)) error {
 	pods, err := f.Pods(ctx)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (f *Fleet) discoverHosts(ctx context.Context) error {
 	found, errs := make([][]string, len(pods)), make([]error, len(pods))
 	var wg sync.WaitGroup
 	for i, p := range pods {
-		wg.Go(func() { found[i], errs[i] = f.hostsOf(ctx, p.Name) })
+		wg.Go(func() { found[i], errs[i] = hostsOf(ctx, p.Name) })
 	}
 	wg.Wait()
 	for i, p := range pods { // in order: of two pods that are new the first has the name

@@ -17,8 +17,10 @@ type Need struct {
 	// pods' rows name; Zone is empty then. Nil: any.
 	ZonePods []string `json:"zone_pods,omitempty"`
 	ImageID  string   `json:"image,omitempty"`
-	FlavorID string   `json:"flavor,omitempty"`
-	Volumes  []string `json:"volumes,omitempty"`
+	// CopyImage lets a pod without the image take the server: it gets a copy first.
+	CopyImage bool     `json:"copy_image,omitempty"`
+	FlavorID  string   `json:"flavor,omitempty"`
+	Volumes   []string `json:"volumes,omitempty"`
 	// Diskless servers boot from a volume and take no disk of their host.
 	Diskless bool `json:"diskless,omitempty"`
 	// PodOnly names the one pod that will do, because something that the request
@@ -28,6 +30,8 @@ type Need struct {
 	// TooOld says, by pod, why it cannot do what the request asks in the API version
 	// that it asks for.
 	TooOld map[string]string `json:"too_old,omitempty"`
+	// Lacks says, by pod, what it does not have of what the request names.
+	Lacks map[string]string `json:"lacks,omitempty"`
 	// NetworkPods holds, for each network that cannot be in every pod, where it can be.
 	NetworkPods []Confined `json:"network_pods,omitempty"`
 	// Refused are the pods that have refused this very request.
@@ -76,9 +80,10 @@ type Verdict struct {
 	Zone string `json:"zone"`
 	// Rank counts the pods that will do, the best is 1; 0: the pod was passed over.
 	Rank    int       `json:"rank,omitempty"`
-	Reason  string    `json:"reason,omitempty"` // why it was passed over
-	Later   bool      `json:"later,omitempty"`  // and may do later
-	Asked   bool      `json:"asked"`            // the pod was asked; else only what was known counted
+	Reason  string    `json:"reason,omitempty"`   // why it was passed over
+	Later   bool      `json:"later,omitempty"`    // and may do later
+	Asked   bool      `json:"asked"`              // the pod was asked; else only what was known counted
+	NoImage bool      `json:"no_image,omitempty"` // and must get a copy of it first
 	Weights []Weighed `json:"weights,omitempty"`
 }
 
@@ -88,6 +93,9 @@ type Decision struct {
 	Pod      string    `json:"pod,omitempty"`
 	Verdicts []Verdict `json:"verdicts"`
 }
+
+// NeedsImage reports whether the pod chosen must get a copy of the image first.
+func (d Decision) NeedsImage() bool { return d.Pod != "" && d.Verdicts[0].NoImage }
 
 // Refusals are the pods that were passed over.
 func (d Decision) Refusals() []Refusal {
@@ -109,7 +117,7 @@ func Place(pods []Candidate, need Need) (Decision, error) {
 		if need.Zone != "" && c.Zone != need.Zone {
 			continue
 		}
-		v := Verdict{Pod: c.Pod, Zone: c.Zone, Asked: c.Asked}
+		v := Verdict{Pod: c.Pod, Zone: c.Zone, Asked: c.Asked, NoImage: c.NoImage}
 		if r, refused := firstRefusal(c, need); refused {
 			v.Reason, v.Later = r.Reason, r.Later
 			out = append(out, v)

@@ -130,11 +130,26 @@ func (f *Fleet) ask(ctx context.Context, client *pod.Client, by identity.Caller,
 	id := url.PathEscape(q.id)
 	switch q.kind {
 	case "image":
-		return get(pod.Image, "/images/"+id, nil)
+		return askImage(q.id, func(out any) error { return get(pod.Image, "/images/"+id, out) })
 	case "flavor":
 		return f.askFlavor(q.id, func(path string, out any) error { return get(pod.Compute, path, out) })
 	}
 	return get(pod.Volume, "/volumes/"+id, nil)
+}
+
+// askImage finds the image. A pod that does not have its data yet does not have it.
+func askImage(id string, get func(out any) error) error {
+	var out struct {
+		Status string `json:"status"`
+	}
+	if err := get(&out); err != nil {
+		return err
+	}
+	switch out.Status {
+	case "queued", "saving", "uploading", "importing", "killed":
+		return fault.New(fault.NotFound, "", "image %s is %s", id, out.Status)
+	}
+	return nil
 }
 
 // askFlavor finds the flavor and, unless that is known, its size.

@@ -21,6 +21,7 @@ var weights = []weight{
 	{"room", room},
 	{"apart", apart},
 	{"binding", binding},
+	{"image", image},
 	{"share", share},
 }
 
@@ -60,6 +61,16 @@ func room(c Candidate, n Need) (float64, string) {
 		return 0, ""
 	case !slices.ContainsFunc(c.Capacity.Hosts, func(h Host) bool { return h.hasRoom(*c.Size, n.Diskless) }):
 		return -1, "no host has room for the flavor, even over-committed"
+	}
+	return 0, ""
+}
+
+// image is below 0 for a pod that must get a copy first: the server would wait for
+// it. A project's pod gets the copy, once: were its servers where their images are,
+// they could not have the volumes that were made beside them without a zone.
+func image(c Candidate, n Need) (float64, string) {
+	if c.NoImage {
+		return -1, "image " + n.ImageID + " must be copied there first"
 	}
 	return 0, ""
 }

@@ -184,9 +184,9 @@ func TestDecisionSaysWhy(t *testing.T) {
 	b, _ := share(pods[1], Need{ProjectID: "demo"})
 	want := Decision{Pod: "a", Verdicts: []Verdict{
 		{Pod: "a", Zone: "az1", Rank: 1, Asked: true, Weights: []Weighed{
-			{"room", 0, ""}, {"apart", 0, ""}, {"binding", 1, "the project's pod in the zone"}, {"share", a, "50 % of memory free"}}},
+			{"room", 0, ""}, {"apart", 0, ""}, {"binding", 1, "the project's pod in the zone"}, {"image", 0, ""}, {"share", a, "50 % of memory free"}}},
 		{Pod: "b", Zone: "az1", Rank: 2, Weights: []Weighed{
-			{"room", -1, "it refused lately: Quota exceeded"}, {"apart", 0, ""}, {"binding", 0, ""}, {"share", b, "free memory not known"}}},
+			{"room", -1, "it refused lately: Quota exceeded"}, {"apart", 0, ""}, {"binding", 0, ""}, {"image", 0, ""}, {"share", b, "free memory not known"}}},
 		{Pod: "c", Zone: "az1", Reason: "it is cordoned", Later: true},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -44,7 +44,23 @@ func CinderError(err *fault.Error, r *http.Request) (int, http.Header, []byte) {
 	if err.Code == CodeOtherProject {
 		err = fault.New(err.Kind, err.Code, "Malformed request url")
 	}
-	return named(cinderFaults, "volumeFault", err, r)
+	if err.Kind == fault.OverQuota && err.Upstream == nil {
+		return cinderOverQuota(err, r)
+	}
+	status, header, body := named(cinderFaults, "computeFault", err, r) // sic
+	if header.Get("Content-Type") == "application/json; charset=UTF-8" {
+		header.Set("Content-Type", "application/json") // Nova's has it, Cinder's has not
+	}
+	return status, header, body
+}
+
+// cinderOverQuota is the shape of a quota's refusal, which says when to try again.
+func cinderOverQuota(err *fault.Error, r *http.Request) (int, http.Header, []byte) {
+	status, header, body := jsonError(http.StatusRequestEntityTooLarge, map[string]any{"overLimit": map[string]any{
+		"code": http.StatusRequestEntityTooLarge, "message": messageOf(err, r), "retryAfter": "0",
+	}})
+	header.Set("Retry-After", "0")
+	return status, header, body
 }
 
 func named(names map[int]string, other string, err *fault.Error, r *http.Request) (int, http.Header, []byte) {

@@ -102,11 +102,12 @@ func ReplyOf(r *Request, resp *http.Response, podName, asked string) *Reply {
 func ask(ctx context.Context, by identity.Caller, r *Request, p Pod, service pod.Service) (*http.Response, error) {
 	request := pod.Request{
 		Service: service, Method: r.Method, Path: r.Path(), RawQuery: r.URL.RawQuery,
-		Header: PassHeader(r.Header), As: &by, Op: opOf(r),
+		Header: PassHeader(r.Header), As: &by, Op: opOf(r), Timeout: r.Route.Patience,
 	}
 	switch {
-	case r.bodyRead:
+	case r.bodyRead && len(r.body) > 0: // Glance refuses even an empty one where it expects none
 		request.Body = bytes.NewReader(r.body)
+	case r.bodyRead:
 	case r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody:
 		request.Body, request.Length = r.Body, max(r.ContentLength, 0)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 // server is a pod behind real HTTP, its service at a path like devstack's.
@@ -33,7 +34,7 @@ func (s server) Do(ctx context.Context, r pod.Request) (*http.Response, error) {
 	if r.Length > 0 {
 		req.ContentLength = r.Length
 	}
-	return http.DefaultTransport.RoundTrip(req)
+	return podtest.HTTP.Transport.RoundTrip(req)
 }
 
 type deadPod struct{}
@@ -90,7 +91,7 @@ func TestForwardIsFaithful(t *testing.T) {
 	req.Header.Set("Openstack-Api-Version", "compute 2.93")
 	req.Header.Set("X-Custom", "kept")
 	req.Header.Set("Proxy-Authorization", "dropped")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := podtest.HTTP.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func TestForwardToADeadPod(t *testing.T) {
 	gw := through(t, deadPod{}, false)
 	req, _ := http.NewRequest("GET", gw.URL+"/compute/v2.1/servers", nil)
 	req.Header.Set("X-Auth-Token", "demo")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := podtest.HTTP.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestForwardJSONMakesLinksOurs(t *testing.T) {
 	ask := func() (answered, string) {
 		req, _ := http.NewRequest("GET", gw.URL+"/compute/v2.1/servers/s1", nil)
 		req.Header.Set("X-Auth-Token", "demo")
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := podtest.HTTP.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

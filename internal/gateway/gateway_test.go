@@ -20,6 +20,7 @@ import (
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/identity"
+	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 // verifier knows tokens by name.
@@ -317,7 +318,7 @@ func TestABrokenBodyCutsTheConnection(t *testing.T) {
 	defer server.Close()
 	r, _ := http.NewRequest("GET", server.URL+"/compute/v2.1/list", nil)
 	r.Header.Set("X-Auth-Token", "demo")
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := podtest.HTTP.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

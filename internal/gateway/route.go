@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -50,6 +51,9 @@ type Route struct {
 	Admin    bool   // role:admin is needed
 	Public   bool   // answered without a token
 	MaxBody  int64  // 0: the gateway's default; Unlimited: none
+	// Patience is how long a pod may seem to do nothing for the request; 0: as long as
+	// for any.
+	Patience time.Duration
 	Handle   Handler
 	Note     string
 	// Actions are the lines of a route whose requests say in the body what is to be
@@ -175,7 +179,11 @@ func (rt *router) find(method, path string) (match, []string, bool) {
 	}
 	var allowed []string
 	for _, other := range []string{"DELETE", "GET", "PATCH", "POST", "PUT"} {
-		if _, ok := rt.look(other, path); ok && other != method {
+		m, ok := rt.look(other, path)
+		if ok && slashes && m.service.Strict && !strings.HasPrefix(m.route.Pattern, "//") {
+			continue
+		}
+		if ok && other != method {
 			allowed = append(allowed, other)
 		}
 	}

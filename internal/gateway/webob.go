@@ -15,13 +15,16 @@ func webobError(r *http.Request, status int, message string) (int, http.Header, 
 	kind, body := "text/plain; charset=UTF-8", title+"\n\n"+message+"\n\n   "
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	asHTML, asJSON := quality(accept, "text", "html"), quality(accept, "application", "json")
-	shown := html.EscapeString(message) + "<br /><br />\n\n\n"
+	end := "<br /><br />\n\n\n"
+	if status == http.StatusMethodNotAllowed { // the page that webob has for it
+		end = " <br /><br />\n"
+	}
 	switch {
 	case asHTML > 0 && asHTML >= asJSON:
 		kind = "text/html; charset=UTF-8"
-		body = fmt.Sprintf("<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%s</h1>\n  %s\n </body>\n</html>", title, title, shown)
+		body = fmt.Sprintf("<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%s</h1>\n  %s\n </body>\n</html>", title, title, html.EscapeString(message)+end)
 	case asJSON > 0:
-		return jsonError(status, map[string]string{"message": shown, "code": title, "title": http.StatusText(status)})
+		return jsonError(status, map[string]string{"message": message + end, "code": title, "title": http.StatusText(status)})
 	}
 	return status, http.Header{"Content-Type": {kind}}, []byte(body)
 }

@@ -50,6 +50,18 @@ func (n note) write(ctx context.Context) error {
 		river.MetadataSet(ctx, "failed", n.Failed))
 }
 
+// longRun bounds jobs that move an image's data: their own waits end them long before,
+// unless bytes keep coming.
+const longRun = 24 * time.Hour
+
+// Timeout is how long one run may take; 0 means as the runner's options say.
+func (w *worker) Timeout(job *river.Job[args]) time.Duration {
+	if job.Args.Target.Kind == store.KindImage {
+		return longRun
+	}
+	return 0
+}
+
 // Work runs the job. Whatever goes wrong it waits and is run again: by River's
 // snooze, because River would keep every error of a job in its row, and a pod
 // may be away for weeks.

@@ -16,6 +16,7 @@ import (
 const (
 	Compute = "compute"
 	Network = "network"
+	Volume  = "volume"
 )
 
 // CodeTooMany marks the refusal of servers.
@@ -42,8 +43,8 @@ func (s Size) times(n int) Amounts {
 	return Amounts{"instances": int64(n), "cores": int64(n) * s.VCPUs, "ram": int64(n) * s.RAM}
 }
 
-// stock is what a Nova that nobody has configured gives a project. It serves until
-// a pod has told its own. One item of metadata is our mark.
+// stock is what services that nobody has configured give a project. It serves until
+// a pod has told its own. One item of a server's metadata is our mark.
 var stock = map[string]Amounts{
 	Compute: {
 		"instances": 10, "cores": 20, "ram": 50 * 1024, "metadata_items": 127, "key_pairs": 100,
@@ -56,21 +57,37 @@ var stock = map[string]Amounts{
 		"network": 100, "subnet": 100, "subnetpool": Unlimited, "port": 500, "router": 10, "floatingip": 50,
 		"rbac_policy": 10, "security_group": 10, "security_group_rule": 100, "trunk": Unlimited,
 	},
+	Volume: {
+		"volumes": 10, "gigabytes": 1000, "snapshots": 10, "backups": 10, "backup_gigabytes": 1000, "groups": 10, perVolume: Unlimited,
+	},
 }
 
 // Stock is what the service gives a project as long as nobody has configured
 // anything.
 func Stock(service string) Amounts { return maps.Clone(stock[service]) }
 
-// Resources are the names of the service's resources, sorted.
+// Resources are the names of the service's resources, sorted; without those of
+// single volume types.
 func Resources(service string) []string { return slices.Sorted(maps.Keys(stock[service])) }
+
+// Is reports whether the service has a resource of the name.
+func Is(service, name string) bool {
+	_, ok := stock[service][name]
+	return ok || service == Volume && OfType(name)
+}
 
 // Defaults are the limits of a project that has none of its own: the region's
 // default class; where that has no number, the largest that a pod gives.
 func Defaults(service string, class Amounts, pods []Amounts) Amounts {
-	limits := Amounts{}
-	for name, standard := range stock[service] {
-		limits[name] = standard
+	limits := Stock(service)
+	for _, told := range append(pods[:len(pods):len(pods)], class) {
+		for name := range told {
+			if service == Volume && OfType(name) {
+				limits[name] = Unlimited
+			}
+		}
+	}
+	for name := range limits {
 		if largest, ok := Largest(name, pods); ok {
 			limits[name] = largest
 		}
@@ -112,7 +129,7 @@ type Scope struct{ Limits, Used Amounts }
 func (s Scope) over(more Amounts) []string {
 	var names []string
 	for name, n := range more {
-		if limit := s.Limits[name]; limit >= 0 && s.Used[name]+n > limit {
+		if limit, ok := s.Limits[name]; ok && limit >= 0 && s.Used[name]+n > limit {
 			names = append(names, name)
 		}
 	}

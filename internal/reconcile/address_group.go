@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"net/http"
+	"net/netip"
+	"slices"
 
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/reconcile/plan"
@@ -24,17 +26,31 @@ func (r *Reconciler) addressGroup(ctx context.Context, c *pod.Client, m store.Ma
 	if err := update(ctx, c, m.Kind, there.ID, plan.UpdateAddressGroup(want, there)); err != nil {
 		return err
 	}
+	return fillAddressGroup(ctx, c, want.Addresses, there)
+}
+
+// addressBatch bounds how long the pod is at one call: Neutron writes each address
+// by itself, in 5 to 30 ms.
+const addressBatch = 100
+
+// fillAddressGroup adds before it removes, so that traffic which both the old and
+// the new addresses allow is never cut.
+func fillAddressGroup(ctx context.Context, c *pod.Client, want []netip.Prefix, there plan.AddressGroup) error {
 	add, gone := plan.Addresses(want, there)
-	if err := changeAddresses(ctx, c, there.ID, "add_addresses", add); err != nil {
-		return err
+	for part := range slices.Chunk(add, addressBatch) {
+		if err := changeAddresses(ctx, c, there.ID, "add_addresses", part); err != nil {
+			return err
+		}
 	}
-	return changeAddresses(ctx, c, there.ID, "remove_addresses", gone)
+	for part := range slices.Chunk(gone, addressBatch) {
+		if err := changeAddresses(ctx, c, there.ID, "remove_addresses", part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func changeAddresses(ctx context.Context, c *pod.Client, id, action string, addresses []string) error {
-	if len(addresses) == 0 {
-		return nil
-	}
 	return c.JSON(ctx, pod.Request{Service: pod.Network, Method: http.MethodPut,
 		Path: path(store.KindAddressGroup, id) + "/" + action, Op: "change the addresses of an address group"},
 		map[string]any{"addresses": addresses}, nil)

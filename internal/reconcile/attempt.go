@@ -32,7 +32,13 @@ func (r *Reconciler) attempt(ctx context.Context, c *pod.Client, m store.Mapping
 	if err != nil || rep.Attempt == nil || rep.Attempt.ID != attempt {
 		return err
 	}
-	found, err := replicaKinds[kind].find(ctx, c, id)
+	t := store.Target{Kind: kind, ID: id, Pod: m.Pod}
+	there, err := r.store.FindMapping(ctx, t)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	there.Target = t
+	podID, found, err := r.seek(ctx, c, there, rep.Name)
 	if err != nil {
 		return err
 	}
@@ -41,7 +47,7 @@ func (r *Reconciler) attempt(ctx context.Context, c *pod.Client, m store.Mapping
 	case err != nil:
 		return err
 	case done:
-		return r.store.KeepReplica(ctx, next, store.Copy{Pod: m.Pod, Content: next.Content, Settled: true})
+		return r.store.KeepReplica(ctx, next, store.Copy{Pod: m.Pod, PodID: podID, Content: next.Content, Settled: true})
 	case r.now().Before(rep.Attempt.At.Add(r.grace)):
 		return &jobs.Again{After: min(r.grace/4, 5*time.Second), Reason: "looking whether pod " + m.Pod + " has done it: " +
 			string(rep.Attempt.Act) + " " + kind + " " + id}
@@ -65,7 +71,17 @@ func outcome(rep store.Replica, found json.RawMessage) (done bool, next store.Re
 	if found == nil {
 		return false, next, nil
 	}
-	done, err = replicaKinds[rep.Kind].has(rep.Content, rep.Attempt.Content, found)
+	if replicaKinds[rep.Kind].asFound {
+		next.Content = found
+		return true, next, nil
+	}
+	k := replicaKinds[rep.Kind]
+	shown, err := k.show(next.Content)
+	if err != nil {
+		return false, next, err
+	}
+	next.Name = shown.Name
+	done, err = k.has(rep.Content, rep.Attempt.Content, found)
 	return done, next, err
 }
 
@@ -73,15 +89,19 @@ func outcome(rep store.Replica, found json.RawMessage) (done bool, next store.Re
 // it did not say, which Err tells.
 type Sight struct {
 	Pod     string
+	PodID   string
 	Content json.RawMessage
 	Err     error
 }
 
 // Look asks all pods for a thing, by the pods' names.
 func (r *Reconciler) Look(ctx context.Context, kind, id string) ([]Sight, error) {
-	k, ok := replicaKinds[kind]
-	if !ok {
-		return nil, fault.New(fault.Invalid, "", "no kind of things that are the same in every pod is called %q", kind)
+	if _, err := kindOf(kind); err != nil {
+		return nil, err
+	}
+	rep, err := r.store.FindReplica(ctx, kind, id)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err
 	}
 	pods, err := r.store.ListPods(ctx)
 	if err != nil {
@@ -90,17 +110,27 @@ func (r *Reconciler) Look(ctx context.Context, kind, id string) ([]Sight, error)
 	seen := make([]Sight, len(pods))
 	var wg sync.WaitGroup
 	for i, p := range pods {
-		seen[i].Pod = p.Name
-		wg.Go(func() {
-			c, err := r.pods.Client(ctx, p.Name)
-			if err == nil {
-				seen[i].Content, err = k.find(ctx, c, id)
-			}
-			seen[i].Err = err
-		})
+		wg.Go(func() { seen[i] = r.sight(ctx, store.Target{Kind: kind, ID: id, Pod: p.Name}, rep.Name) })
 	}
 	wg.Wait()
 	return seen, nil
+}
+
+func (r *Reconciler) sight(ctx context.Context, t store.Target, name string) Sight {
+	s := Sight{Pod: t.Pod}
+	c, err := r.pods.Client(ctx, t.Pod)
+	if err != nil {
+		s.Err = err
+		return s
+	}
+	m, err := r.store.FindMapping(ctx, t)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		s.Err = err
+		return s
+	}
+	m.Target = t
+	s.PodID, s.Content, s.Err = r.seek(ctx, c, m, name)
+	return s
 }
 
 // Record makes sure that a thing which pods have is on record, before the region
@@ -114,6 +144,9 @@ func (r *Reconciler) Record(ctx context.Context, kind, id string) (store.Replica
 	}
 	if err == nil && rep.Deleted {
 		return rep, noSuch(kind, id)
+	}
+	if store.Named(kind) {
+		return r.recordNamed(ctx, kind, id)
 	}
 	seen, err := r.Look(ctx, kind, id)
 	if err != nil {

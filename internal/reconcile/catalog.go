@@ -33,6 +33,9 @@ func (r *Reconciler) catalog(ctx context.Context, c *pod.Client, m store.Mapping
 			return err
 		}
 	}
+	if err := r.adoptAllIn(ctx, m.Pod); err != nil {
+		return err
+	}
 	owners, err := r.store.Owners(ctx)
 	if err != nil {
 		return err

@@ -63,9 +63,10 @@ func (r *Reconciler) censusInTurn(ctx context.Context, interval time.Duration) {
 	running.Wait()
 }
 
-// Census makes the index right for the pod's servers, and learns the pod's
-// default quotas. A server that the pod does not list, and says it does not have,
-// is forgotten, with what was held for it.
+// Census makes the index right for the pod's servers and for what its Block Storage
+// counts, and learns the pod's default quotas. A server that the pod does not list, and says it does not have,
+// is forgotten, with what was held for it. Blocks of addresses that nothing in the
+// pod uses any more are free for others.
 func (r *Reconciler) Census(ctx context.Context, podName string) error {
 	c, err := r.pods.Client(ctx, podName)
 	if err != nil {
@@ -96,7 +97,10 @@ func (r *Reconciler) Census(ctx context.Context, podName string) error {
 			err = errors.Join(err, r.unlisted(ctx, c, e))
 		}
 	}
-	return errors.Join(err, r.LearnDefaults(ctx, podName))
+	_, verr := r.volumeCensus(ctx, c, podName, "")
+	err = errors.Join(err, verr)
+	_, blocks := r.store.ReleaseBlocks(ctx, podName)
+	return errors.Join(err, blocks, r.defaultsOf(ctx, quota.Compute, podName), r.defaultsOf(ctx, quota.Volume, podName), r.adoptAllIn(ctx, podName))
 }
 
 // unlisted looks after a server of the index that the pod's list did not have:

@@ -16,8 +16,15 @@ import (
 
 // member is what the kind is called in bodies.
 func member(singular string) string {
-	if singular == store.KindQoSPolicy {
+	switch singular {
+	case store.KindQoSPolicy:
 		return "policy"
+	case store.KindGroupMembers:
+		return store.KindAddressGroup
+	case store.KindFloatingIP:
+		return "floatingip"
+	case store.KindShadowPort:
+		return "port"
 	}
 	return singular
 }

@@ -36,9 +36,6 @@ func importVersion(name string) http.Header {
 	return http.Header{"Openstack-Api-Version": {"compute 2.92"}, "X-Openstack-Nova-Api-Version": {"2.92"}}
 }
 
-// maxPages bounds a list; a pod that repeats itself must not hold us for ever.
-const maxPages = 1000
-
 // nova asks the pod and returns the answer's one member.
 func nova(ctx context.Context, c *pod.Client, r pod.Request, member string, body any) (gjson.Result, error) {
 	r.Service = pod.Compute
@@ -68,32 +65,6 @@ func novaGone(ctx context.Context, c *pod.Client, r pod.Request) error {
 		return err
 	}
 	return nil
-}
-
-// novaPages reads a list to its end.
-func novaPages(ctx context.Context, c *pod.Client, r pod.Request, member, marker string) ([]gjson.Result, error) {
-	r.Service, r.Method = pod.Compute, http.MethodGet
-	if r.Query == nil {
-		r.Query = url.Values{}
-	}
-	var all []gjson.Result
-	for range maxPages {
-		var out json.RawMessage
-		if err := c.JSON(ctx, r, nil, &out); err != nil {
-			return nil, err
-		}
-		list := gjson.GetBytes(out, member)
-		if !list.IsArray() {
-			return nil, unintelligible(c, r, member)
-		}
-		page := list.Array()
-		all = append(all, page...)
-		if len(page) == 0 || !gjson.GetBytes(out, member+"_links").Exists() {
-			return all, nil
-		}
-		r.Query.Set("marker", page[len(page)-1].Get(marker).String())
-	}
-	return all, nil
 }
 
 func flavorPath(id string) string { return "/flavors/" + url.PathEscape(id) }
@@ -129,8 +100,8 @@ func withAccess(ctx context.Context, c *pod.Client, f *plan.Flavor) error {
 }
 
 func listFlavors(ctx context.Context, c *pod.Client) ([]plan.Flavor, error) {
-	docs, err := novaPages(ctx, c, pod.Request{Path: "/flavors/detail", Query: url.Values{"is_public": {"None"}}, Header: flavorVersion,
-		Op: "list flavors"}, "flavors", "id")
+	docs, err := pages(ctx, c, pod.Request{Service: pod.Compute, Path: "/flavors/detail", Query: url.Values{"is_public": {"None"}}, Header: flavorVersion,
+		Op: "list flavors"}, paged{member: "flavors", links: "flavors_links", marker: "id"})
 	if err != nil {
 		return nil, err
 	}
@@ -201,8 +172,8 @@ func findKeypair(ctx context.Context, c *pod.Client, id string) (*plan.Keypair, 
 }
 
 func listKeypairs(ctx context.Context, c *pod.Client, user string) ([]plan.Keypair, error) {
-	docs, err := novaPages(ctx, c, pod.Request{Path: "/os-keypairs", Query: url.Values{"user_id": {user}}, Header: keypairVersion,
-		Op: "list key pairs"}, "keypairs", "keypair.name")
+	docs, err := pages(ctx, c, pod.Request{Service: pod.Compute, Path: "/os-keypairs", Query: url.Values{"user_id": {user}}, Header: keypairVersion,
+		Op: "list key pairs"}, paged{member: "keypairs", links: "keypairs_links", marker: "keypair.name"})
 	if err != nil {
 		return nil, err
 	}

@@ -19,21 +19,30 @@ import (
 
 // PlacedKinds are the kinds of things that a pod has as the region says.
 func PlacedKinds() []string {
-	return []string{store.KindNetwork, store.KindPort, store.KindSecurityGroup}
+	return []string{store.KindNetwork, store.KindPort, store.KindSecurityGroup, store.KindRouter, store.KindShadowPort, store.KindFloatingIP,
+		store.KindAddressGroup, store.KindGroupMembers, store.KindImage}
 }
 
 // Wants is the key of a field's value as the region wants it.
 const Wants = ""
 
-// Inspect says what in the pod is not as the region wants it, and what networks and
-// ports only the pod has. Things that a job is about to change are left out.
+// Inspect says what in the pod is not as the region wants it, copies of images
+// included, and what networks and ports only the pod has. Things that a job is about to change are left out.
 func (r *Reconciler) Inspect(ctx context.Context, podName string) ([]plan.Difference, error) {
 	c, err := r.pods.Client(ctx, podName)
 	if err != nil {
 		return nil, err
 	}
 	began := r.now()
-	s, err := photograph(ctx, c)
+	kinds := photographed
+	able, err := r.known.addressGroups(ctx, c, began)
+	if err != nil {
+		return nil, err
+	}
+	if able {
+		kinds = append(slices.Clone(kinds), store.KindAddressGroup)
+	}
+	s, err := photograph(ctx, c, kinds)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +50,14 @@ func (r *Reconciler) Inspect(ctx context.Context, podName string) ([]plan.Differ
 	if err != nil {
 		return nil, err
 	}
+	if err := r.store.SetPodSegments(ctx, podName, s.segments(all)); err != nil {
+		return nil, err
+	}
 	live := map[string]topology.Binding{}
 	for _, kind := range PlacedKinds() {
+		if s.objects[member(kind)] == nil {
+			continue // the pod cannot have any
+		}
 		placed, err := r.store.ListMappings(ctx, store.MappingQuery{Kind: kind, Pod: podName})
 		if err != nil {
 			return nil, err
@@ -63,7 +78,11 @@ func (r *Reconciler) Inspect(ctx context.Context, podName string) ([]plan.Differ
 			}
 		}
 	}
-	return all, r.store.SetBindings(ctx, live)
+	images, err := r.inspectImages(ctx, c, began)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, images...), r.store.SetBindings(ctx, live)
 }
 
 func (s *stage) port(podID string) (p livePort, ok bool) {
@@ -79,20 +98,21 @@ func (s *stage) port(podID string) (p livePort, ok bool) {
 // gone only that is said, not what stood on it.
 func (s *stage) difference(m store.Mapping, deeds []deed) plan.Difference {
 	d := plan.Difference{Kind: m.Kind, ID: m.ID, Name: m.PodID, Problem: plan.Different, Pods: []string{m.Pod}}
-	if o, ok := s.objects[m.Kind][m.PodID]; ok {
-		d.Name, _ = o["name"].(string)
+	kind := member(m.Kind)
+	if o, ok := s.objects[kind][m.PodID]; ok {
+		d.Name = nameOf(o)
 	}
 	for _, done := range deeds {
 		switch {
-		case done.method == http.MethodPost && done.kind == m.Kind:
+		case done.method == http.MethodPost && done.kind == kind:
 			d.Problem, d.Fields = plan.Missing, nil
-			d.Name, _ = done.body["name"].(string)
+			d.Name = nameOf(done.body)
 			return d
 		case done.method == http.MethodPut:
 			found := s.objects[done.kind][done.id]
 			for _, name := range slices.Sorted(maps.Keys(done.body)) {
 				field := name
-				if done.kind != m.Kind {
+				if done.kind != kind {
 					field = done.kind + " " + name
 				}
 				d.Fields = append(d.Fields, plan.FieldDifference{Field: field,
@@ -107,6 +127,15 @@ func (s *stage) difference(m store.Mapping, deeds []deed) plan.Difference {
 		}
 	}
 	return d
+}
+
+// nameOf is what a thing is called: a floating IP by its address.
+func nameOf(o map[string]any) string {
+	name, ok := o["name"].(string)
+	if !ok {
+		name, _ = o["floating_ip_address"].(string)
+	}
+	return name
 }
 
 func shown(v any) string {
@@ -139,7 +168,7 @@ func (r *Reconciler) foreign(ctx context.Context, s *stage, podName string) ([]p
 			}
 			// A pod makes ports for its own agents and routers, and what a job is about to
 			// take over or remove has our mark.
-			if ours[id] || strings.HasPrefix(text("device_owner"), topology.OwnerNetwork) || strings.HasPrefix(text("description"), plan.Mark(kind, "")) {
+			if ours[id] || strings.HasPrefix(text("device_owner"), topology.OwnerNetwork) || plan.Marked(text("description")) {
 				continue
 			}
 			all = append(all, plan.Difference{Kind: kind, ID: id, Name: text("name"), Owner: text("project_id"), Problem: plan.Only, Pods: []string{podName}})
@@ -147,6 +176,31 @@ func (r *Reconciler) foreign(ctx context.Context, s *stage, podName string) ([]p
 	}
 	slices.SortFunc(all, func(a, b plan.Difference) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
 	return all, nil
+}
+
+// segments are those of the networks that only the pod has.
+func (s *stage) segments(foreign []plan.Difference) []topology.Segment {
+	var all []topology.Segment
+	add := func(o map[string]any) {
+		physical, _ := o["provider:physical_network"].(string)
+		if id, _ := o["provider:segmentation_id"].(float64); id > 0 {
+			all = append(all, topology.Segment{Physical: physical, ID: int(id)})
+		}
+	}
+	for _, d := range foreign {
+		if d.Kind != store.KindNetwork {
+			continue
+		}
+		o := s.objects[store.KindNetwork][d.ID]
+		add(o)
+		several, _ := o["segments"].([]any)
+		for _, one := range several {
+			if segment, ok := one.(map[string]any); ok {
+				add(segment)
+			}
+		}
+	}
+	return all
 }
 
 // PutRight has the pod's jobs make the differences go.
@@ -205,6 +259,9 @@ func (r *Reconciler) RepairPlaced(ctx context.Context, o Repair) (Repaired, erro
 }
 
 func (r *Reconciler) repairPlaced(ctx context.Context, m store.Mapping, dry bool) (PodSteps, error) {
+	if m.Kind == store.KindImage {
+		return r.repairImage(ctx, m, dry)
+	}
 	step := PodSteps{Pod: m.Pod, State: RepairNothing}
 	c, err := r.pods.Client(ctx, m.Pod)
 	if err != nil {

@@ -75,6 +75,9 @@ type livePort struct {
 	Profile    map[string]any `json:"binding:profile"`
 }
 
+// PodID is its ID in the pod.
+func (p livePort) PodID() string { return p.ID }
+
 func (r *Reconciler) binding(ctx context.Context, podName string, p livePort) topology.Binding {
 	b := topology.Binding{Status: p.Status, Host: r.pods.HostName(ctx, podName, p.Host), VIFType: p.VIFType,
 		VIFDetails: p.VIFDetails, Profile: p.Profile}
@@ -107,69 +110,76 @@ func (r *Reconciler) Freshen(ctx context.Context, ports []topology.Port) error {
 		return 0
 	}
 	slices.SortStableFunc(placed, func(a, b store.Mapping) int { return cmp.Compare(down(a), down(b)) })
+	changed := map[string]topology.Binding{}
+	for id, told := range askPods[livePort](ctx, r, store.KindPort, placed,
+		"id", "status", "binding:host_id", "binding:vif_type", "binding:vif_details", "binding:profile") {
+		if b := r.binding(ctx, told.pod, told.thing); !reflect.DeepEqual(byID[id].Binding, b) {
+			changed[id] = b
+			byID[id].Binding = b
+		}
+	}
+	return r.store.SetBindings(ctx, changed)
+}
+
+// told is what a pod says about a thing.
+type told[T found] struct {
+	pod   string
+	thing T
+}
+
+// askPods asks the pods, all at once, about those of the things that were not asked
+// for lately, the first ones if there are too many; the answers are by our IDs.
+func askPods[T found](ctx context.Context, r *Reconciler, kind string, placed []store.Mapping, fields ...string) map[string]told[T] {
 	byPod := map[string][]store.Mapping{}
 	for _, m := range placed {
 		if len(byPod[m.Pod]) < liveBatch*liveCalls {
 			byPod[m.Pod] = append(byPod[m.Pod], m)
 		}
 	}
-	changed := map[string]topology.Binding{}
+	all := map[string]told[T]{}
 	var mu sync.Mutex
 	var asked sync.WaitGroup
-	for podName, all := range byPod {
-		due := r.asked.stale(all, r.now())
+	for podName, there := range byPod {
+		due := r.asked.stale(there, r.now())
 		asked.Go(func() {
-			for id, b := range r.ask(ctx, podName, due) {
+			ctx, cancel := context.WithTimeout(ctx, livePatience)
+			defer cancel()
+			for batch := range slices.Chunk(due, liveBatch) {
+				things, err := askPod[T](ctx, r, kind, podName, batch, fields)
+				if err != nil {
+					r.log.DebugContext(ctx, "shown as they were: the pod does not say", "kind", kind, "pod", podName, "error", err)
+					return
+				}
 				mu.Lock()
-				if !reflect.DeepEqual(byID[id].Binding, b) {
-					changed[id] = b
+				for _, m := range batch {
+					if thing, ok := things[m.PodID]; ok {
+						all[m.ID] = told[T]{podName, thing}
+					}
 				}
 				mu.Unlock()
 			}
 		})
 	}
 	asked.Wait()
-	for id, b := range changed {
-		byID[id].Binding = b
-	}
-	return r.store.SetBindings(ctx, changed)
+	return all
 }
 
-// ask is what the pod says about the ports, by our IDs.
-func (r *Reconciler) ask(ctx context.Context, podName string, due []store.Mapping) map[string]topology.Binding {
-	ctx, cancel := context.WithTimeout(ctx, livePatience)
-	defer cancel()
-	told := map[string]topology.Binding{}
-	for batch := range slices.Chunk(due, liveBatch) {
-		found, err := r.askOnce(ctx, podName, batch)
-		if err != nil {
-			r.log.DebugContext(ctx, "ports are shown as they were: the pod does not say", "pod", podName, "error", err)
-			break
-		}
-		for _, m := range batch {
-			if p, ok := found[m.PodID]; ok {
-				told[m.ID] = r.binding(ctx, podName, p)
-			}
-		}
-	}
-	return told
-}
-
-func (r *Reconciler) askOnce(ctx context.Context, podName string, batch []store.Mapping) (map[string]livePort, error) {
+// askPod is one call; the answers are by the pod's IDs.
+func askPod[T found](ctx context.Context, r *Reconciler, kind, podName string, batch []store.Mapping, fields []string) (map[string]T, error) {
 	c, err := r.pods.Client(ctx, podName)
 	if err != nil {
 		return nil, err
 	}
-	q := url.Values{"fields": {"id", "status", "binding:host_id", "binding:vif_type", "binding:vif_details", "binding:profile"}}
+	q := url.Values{"fields": fields}
 	for _, m := range batch {
 		q.Add("id", m.PodID)
 	}
-	all, err := list[livePort](ctx, c, store.KindPort, q)
-	found := make(map[string]livePort, len(all))
-	for _, p := range all {
-		found[p.ID] = p
+	all, err := list[T](ctx, c, kind, q)
+	things := make(map[string]T, len(all))
+	for _, t := range all {
+		things[t.PodID()] = t
 	}
-	return found, err
+	return things, err
 }
 
 // FreshenMoving is Freshen for the project's ports that are about to come up: a

@@ -1,7 +1,9 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -21,6 +23,11 @@ import (
 // somebody else keeps it, and the job waits and says so. A port of ours that came
 // meanwhile keeps it for good.
 func (r *Reconciler) network(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	if !m.Wanted {
+		if err := r.disconnect(ctx, m); err != nil {
+			return err
+		}
+	}
 	want, ok, err := wanted[plan.Network](ctx, r, c, m, r.store.FindNetwork)
 	if err != nil || !ok {
 		return err
@@ -28,7 +35,8 @@ func (r *Reconciler) network(ctx context.Context, c *pod.Client, m store.Mapping
 	if want.QoSPolicyID, err = r.needQoS(ctx, m.Pod, want.QoSPolicyID); err != nil { // from here on the pod's ID
 		return err
 	}
-	net, fresh, err := object[plan.Network](ctx, r, c, m, want.ProjectID, plan.NewNetwork(want))
+	want.External = want.External && want.Pod == m.Pod // in other pods it is no way out
+	net, fresh, err := r.networkObject(ctx, c, m, &want)
 	if err != nil {
 		return err
 	}
@@ -38,7 +46,41 @@ func (r *Reconciler) network(ctx context.Context, c *pod.Client, m store.Mapping
 		}
 	}
 	n := segment{r: r, c: c, pod: m.Pod, net: want, podID: net.ID, fresh: fresh}
-	return n.ensure(ctx)
+	err = n.ensure(ctx)
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == "GatewayIpInUse" {
+		return r.soon(m, err) // the router that has it is being taken off
+	}
+	return err
+}
+
+// networkObject is object for a network. If one of the pod's own has its segment, it
+// gets another one, as long as it may.
+func (r *Reconciler) networkObject(ctx context.Context, c *pod.Client, m store.Mapping, want *topology.Network) (net plan.Network, fresh bool, err error) {
+	for {
+		net, fresh, err = object[plan.Network](ctx, r, c, m, want.ProjectID, plan.NewNetwork(*want))
+		if !segmentInUse(err) {
+			return net, fresh, err
+		}
+		left, lerr := r.store.LeaveSegment(ctx, m.ID, m.Pod)
+		if none, ok := errors.AsType[*fault.Error](lerr); ok && none.Code == "NoNetworkAvailable" {
+			return net, false, err // which says what is in the way
+		}
+		if lerr != nil || !left {
+			return net, false, cmp.Or(lerr, err)
+		}
+		now, ferr := r.store.FindNetwork(ctx, m.ID)
+		if ferr != nil {
+			return net, false, ferr
+		}
+		want.PhysicalNetwork, want.SegmentationID = now.PhysicalNetwork, now.SegmentationID
+	}
+}
+
+// segmentInUse reports whether a pod refuses a network because one of its own has
+// the segment.
+func segmentInUse(err error) bool {
+	f, ok := errors.AsType[*fault.Error](err)
+	return ok && (f.Code == "VlanIdInUse" || f.Code == "TunnelIdInUse")
 }
 
 // segment is one network in one pod, with what stands on it.
@@ -58,6 +100,15 @@ func (s *segment) ensure(ctx context.Context) error {
 	subnets, err := s.r.store.SubnetsOf(ctx, s.net.ID)
 	if err != nil {
 		return err
+	}
+	gateways, err := s.r.store.PodGateways(ctx, s.net.ID, s.pod)
+	if err != nil {
+		return err
+	}
+	for i, n := range subnets {
+		if a, ok := gateways[n.ID]; ok {
+			subnets[i].GatewayIP = a
+		}
 	}
 	reserved, err := s.reserve(ctx, subnets)
 	if err != nil {
@@ -200,7 +251,7 @@ func (r *Reconciler) subnet(ctx context.Context, c *pod.Client, m store.Mapping)
 	if m.Wanted {
 		return nil
 	}
-	return vanish[plan.Subnet](ctx, r, c, m)
+	return r.soon(m, vanish[plan.Subnet](ctx, r, c, m))
 }
 
 // podIDs are the pod's IDs of things of one kind, by ours.

@@ -29,6 +29,11 @@ type shelf[T found] interface {
 
 // object is realise for the kinds of the Network API.
 func object[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.Mapping, project string, body map[string]any) (obj T, fresh bool, err error) {
+	if m.PodID == "" {
+		if err := r.liftQuota(ctx, project, m.Pod); err != nil {
+			return obj, false, err
+		}
+	}
 	return realise(ctx, r, m, project, neutron[T]{c: c, of: m.Target, body: body})
 }
 
@@ -150,11 +155,24 @@ func wanted[P found, W any](ctx context.Context, r *Reconciler, c *pod.Client, m
 		if needed, err := r.store.StillNeeded(ctx, m); err != nil || needed {
 			return want, false, err
 		}
-		return want, false, vanish[P](ctx, r, c, m)
+		return want, false, r.soon(m, vanish[P](ctx, r, c, m))
 	}
 	want, err = find(ctx, m.ID)
 	if fault.Is(err, fault.NotFound) {
 		return want, false, nil // the mapping has changed with it
 	}
 	return want, err == nil, err
+}
+
+// hurry is how long after a change the job comes back every second if something in
+// the pod holds it up; then its waits grow as usual.
+const hurry = time.Minute
+
+// soon is for work that something else in the pod holds up: that goes by a job of
+// its own, in a moment if all is well.
+func (r *Reconciler) soon(m store.Mapping, err error) error {
+	if fault.Is(err, fault.Conflict) && r.now().Sub(m.UpdatedAt) < hurry {
+		return &jobs.Again{After: time.Second, Reason: err.Error()}
+	}
+	return err
 }

@@ -14,7 +14,7 @@ import (
 // port itself with our address and MAC, and the trunk that it carries.
 func (r *Reconciler) port(ctx context.Context, c *pod.Client, m store.Mapping) error {
 	if !m.Wanted {
-		return untrunked(vanish[plan.Port](ctx, r, c, m))
+		return r.soon(m, untrunked(r.dropRouterPort(ctx, c, m, vanish[plan.Port](ctx, r, c, m))))
 	}
 	want, err := r.store.FindPort(ctx, m.ID)
 	if fault.Is(err, fault.NotFound) {
@@ -25,6 +25,9 @@ func (r *Reconciler) port(ctx context.Context, c *pod.Client, m store.Mapping) e
 	}
 	if want.DeviceOwner == topology.OwnerDHCP {
 		return nil // its network's job makes it
+	}
+	if topology.IsRouterPort(want.DeviceOwner) || want.DeviceOwner == topology.OwnerPodRouter {
+		return nil // its router's job makes it
 	}
 	refs, err := r.refs(ctx, want, m.Pod)
 	if err != nil {

@@ -9,6 +9,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/seal"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -24,6 +26,7 @@ import (
 type Pods interface {
 	Client(ctx context.Context, name string) (*pod.Client, error)
 	Pod(ctx context.Context, name string) (store.Pod, error)
+	Pods(ctx context.Context) ([]store.Pod, error)
 	// HostName is what the region calls a pod's host; FindHost is the way back.
 	HostName(ctx context.Context, podName, host string) string
 	FindHost(ctx context.Context, name string) (podName, host string, err error)
@@ -33,25 +36,44 @@ type Pods interface {
 type Options struct {
 	Store *store.Store
 	Pods  Pods
+	// Bus reaches a pod's message bus. Nil: no pod has one.
+	Bus func(ctx context.Context, podName string) (Bus, error)
 	// Holder tells this process from other replicas in leases.
 	Holder string
 	// Grace is how long a pod may still carry out a request whose reply was lost:
 	// so long, what cannot be found there may turn up. Default 2 minutes.
 	Grace time.Duration
-	Now   func() time.Time
-	Log   *slog.Logger
+	// KeepQuotas leaves projects' quotas in the pods' Neutrons as they are.
+	KeepQuotas bool
+	// Bandwidth bounds the bytes per second that images take to and from a pod; 0: no
+	// bound. Then pods get images by themselves where they can.
+	Bandwidth int64
+	// Web says where a pod's images can be had without a token: a base URL by pod.
+	Web map[string]string
+	// Key opens what waits in the database with somebody's token.
+	Key seal.Key
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // Reconciler closes the differences between the topology and the pods.
 type Reconciler struct {
-	store  *store.Store
-	pods   Pods
-	locks  *locks
-	asked  freshness
-	grace  time.Duration
-	now    func() time.Time
-	log    *slog.Logger
-	actors map[string]actor
+	store    *store.Store
+	pods     Pods
+	locks    *locks
+	bus      func(ctx context.Context, podName string) (Bus, error)
+	asked    freshness
+	known    abilities
+	defaults defaults
+	grace    time.Duration
+	keep     bool // projects' quotas in the pods' Neutrons
+	key      seal.Key
+	lines    bandwidths
+	web      map[string]string
+	streams  slots
+	now      func() time.Time
+	log      *slog.Logger
+	actors   map[string]actor
 }
 
 // actor brings one kind of thing into the state that its mapping wants.
@@ -68,25 +90,49 @@ func New(o Options) *Reconciler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Reconciler{store: o.Store, pods: o.Pods, grace: o.Grace, now: o.Now, log: o.Log,
-		asked: freshness{at: map[string]time.Time{}}, locks: &locks{store: o.Store, holder: o.Holder, held: map[string]*lock{}}}
+	if o.Bus == nil {
+		o.Bus = func(_ context.Context, podName string) (Bus, error) {
+			return nil, &fault.Error{Kind: fault.Unavailable, Pod: podName, Message: "no message bus is granted"}
+		}
+	}
+	r := &Reconciler{store: o.Store, pods: o.Pods, bus: o.Bus, grace: o.Grace, keep: o.KeepQuotas, key: o.Key, now: o.Now, log: o.Log,
+		asked: freshness{at: map[string]time.Time{}}, locks: &locks{store: o.Store, holder: o.Holder, held: map[string]*lock{}},
+		lines: bandwidths{rate: o.Bandwidth, pods: map[string]*bandwidth{}}, web: o.Web, streams: slots{most: copiesAtOnce, used: map[string]int{}}}
 	r.actors = map[string]actor{
 		store.KindNetwork:       r.network,
 		store.KindSubnet:        r.subnet,
 		store.KindPort:          r.port,
 		store.KindSecurityGroup: r.group,
 		store.KindAddressGroup:  r.addressGroup,
+		store.KindGroupMembers:  r.members,
 		store.KindQoSPolicy:     r.qosPolicy,
 		store.KindTrunk:         r.trunk,
+		store.KindRouter:        r.router,
+		store.KindFloatingIP:    r.floatingIP,
+		store.KindShadowPort:    r.shadowPort,
+		store.KindInterconnect:  r.interconnect,
 		store.KindServer:        r.server,
 		store.KindServerGroup:   r.serverGroup(nil),
 		store.KindIntent:        r.intent,
+		store.KindVolumeCount:   r.volumeCount,
 		store.KindFlavor:        r.replica,
 		store.KindKeypair:       r.replica,
+		store.KindNamespace:     r.replica,
+		store.KindVolumeFill:    r.volumeFill,
+		store.KindVolumeType:    r.replica,
+		store.KindQoSSpecs:      r.replica,
+		store.KindGroupType:     r.replica,
+		store.KindDefaultType:   r.replica,
 		store.KindAttempt:       r.attempt,
 		store.KindCatalog:       r.catalog,
-		kindQuota:               r.quota,
-		kindQuotaClass:          r.quotaClass,
+		store.KindImage:         r.image,
+		kindNetworkQuota:        r.networkQuota,
+	}
+	for _, s := range storages {
+		r.actors[s.kind] = r.stored
+	}
+	for _, of := range counters {
+		r.actors[of.project()], r.actors[of.class()] = r.quota(of), r.quotaClass(of)
 	}
 	return r
 }
@@ -122,13 +168,20 @@ func (r *Reconciler) ensure(ctx context.Context, t store.Target, act actor, comp
 		return err
 	}
 	defer unlock()
-	for {
+	for rounds := 1; ; rounds++ {
 		current, err := r.round(ctx, t, act, complete)
+		if errors.Is(err, store.ErrGone) && rounds < maxRounds {
+			continue // of what it stands for or has, something is not to be any more
+		}
 		if err != nil || current {
 			return err
 		}
 	}
 }
+
+// maxRounds is how often something may be deleted under our hands before the job
+// comes again later.
+const maxRounds = 5
 
 // take locks the target, unless it is settled by the time our turn comes: of many
 // who wait for one fresh network the first does the work. A creation that is

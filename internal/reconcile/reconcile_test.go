@@ -251,41 +251,6 @@ func TestChangesReachThePods(t *testing.T) {
 	})
 }
 
-// Members of a group in other pods are let in by address, and shut out again when
-// they leave.
-func TestGroupReachesAcrossPods(t *testing.T) {
-	t.Parallel()
-	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		w := newWorld(t, s, podtest.Options{})
-		net := w.network("blue", "10.0.0.0/24")
-		ports := w.ports(net.ID, 2)
-		w.mustWant(portIn(ports[0], "pod1"))
-		w.mustWant(portIn(ports[1], "pod2"))
-		w.settle()
-		prefixes := func(name string) (out []string) {
-			for _, o := range w.cloud.Pod(name).Objects("security_group_rule") {
-				if p, ok := o["remote_ip_prefix"].(string); ok && o["project_id"] == w.project {
-					out = append(out, p)
-				}
-			}
-			return out
-		}
-		if diff := cmp.Diff([]string{ports[1].FixedIPs[0].Address.String() + "/32"}, prefixes("pod1")); diff != "" {
-			t.Errorf("pod1 lets in (-want +got):\n%s", diff)
-		}
-		if diff := cmp.Diff([]string{ports[0].FixedIPs[0].Address.String() + "/32"}, prefixes("pod2")); diff != "" {
-			t.Errorf("pod2 lets in (-want +got):\n%s", diff)
-		}
-		if err := s.DeletePort(t.Context(), ports[1].ID, nil); err != nil {
-			t.Fatal(err)
-		}
-		w.settle()
-		if got := prefixes("pod1"); len(got) != 0 {
-			t.Errorf("pod1 still lets in %v", got)
-		}
-	})
-}
-
 func TestWhatIsDeletedBehindOurBackIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
@@ -343,8 +308,11 @@ func TestPodIsClearedBeforeItIsRemoved(t *testing.T) {
 		w := newWorld(t, s, podtest.Options{})
 		clean := w.cloud.Pod("pod1").Inventory()
 		net := w.network("blue", "10.0.0.0/24")
-		port := w.ports(net.ID, 1)[0]
+		ports := w.ports(net.ID, 2)
+		port := ports[0]
 		w.mustWant(portIn(port, "pod1"))
+		w.mustWant(portIn(ports[1], "pod2")) // of the same group
+		w.settle()
 		if err := s.DeletePod(t.Context(), "pod1"); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "1 network") {
 			t.Errorf("DeletePod = %v, want it to say that there is a network", err)
 		}
@@ -358,6 +326,11 @@ func TestPodIsClearedBeforeItIsRemoved(t *testing.T) {
 		w.cloud.Pod("pod1").Settle()
 		if diff := cmp.Diff(clean, w.cloud.Pod("pod1").Inventory()); diff != "" {
 			t.Errorf("left in the pod (-before +after):\n%s", diff)
+		}
+		for _, name := range []string{"pod1", "pod2"} {
+			if got := w.addressGroups(name); len(got) != 0 {
+				t.Errorf("%s still lets in %v", name, got)
+			}
 		}
 		if err := s.DeletePod(t.Context(), "pod1"); err != nil {
 			t.Errorf("DeletePod of a cleared pod = %v", err)

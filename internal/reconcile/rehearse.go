@@ -22,15 +22,16 @@ import (
 // would change is written down instead of done. So there is one knowledge of what
 // is wanted in a pod, that of the actors.
 
-// photographed are the kinds of which a stage has all.
-var photographed = []string{store.KindNetwork, store.KindSubnet, store.KindPort, store.KindSecurityGroup}
+// photographed are the kinds of which a stage has all; in pods that have them address
+// groups, too.
+var photographed = []string{store.KindNetwork, store.KindSubnet, store.KindPort, store.KindSecurityGroup, store.KindRouter, store.KindFloatingIP}
 
 // stagePage is how many things are read at a time.
 const stagePage = 1000
 
 // stage is a pod as it was at one moment, for actors to rehearse on.
 type stage struct {
-	objects map[string]map[string]map[string]any // by kind and ID
+	objects map[string]map[string]map[string]any // by what the kind is called in bodies, and ID
 	deeds   []deed
 }
 
@@ -45,10 +46,10 @@ type deed struct {
 var errRehearsed = errors.New("rehearsed")
 
 // photograph reads all that a stage needs.
-func photograph(ctx context.Context, c *pod.Client) (*stage, error) {
+func photograph(ctx context.Context, c *pod.Client, kinds []string) (*stage, error) {
 	s := &stage{objects: map[string]map[string]map[string]any{}}
-	for _, kind := range photographed {
-		s.objects[kind] = map[string]map[string]any{}
+	for _, kind := range kinds {
+		s.objects[member(kind)] = map[string]map[string]any{}
 		q := url.Values{"limit": {strconv.Itoa(stagePage)}}
 		for {
 			page, err := list[map[string]any](ctx, c, kind, q)
@@ -57,7 +58,7 @@ func photograph(ctx context.Context, c *pod.Client) (*stage, error) {
 			}
 			for _, o := range page {
 				id, _ := o["id"].(string)
-				s.objects[kind][id] = o
+				s.objects[member(kind)][id] = o
 				q.Set("marker", id)
 			}
 			if len(page) < stagePage {
@@ -73,11 +74,11 @@ func photograph(ctx context.Context, c *pod.Client) (*stage, error) {
 func (s *stage) client(c *pod.Client) *pod.Client {
 	d := *c
 	d.Around = func(ctx context.Context, _ *pod.Client, r pod.Request, _ pod.Doer) (*http.Response, error) {
-		kind, id := kindOfPath(r.Path)
+		kind, id, deeper := kindOfPath(r.Path)
 		switch {
 		case r.Method != http.MethodGet:
-			return s.write(r, kind, id)
-		case s.objects[kind] == nil || r.Service != pod.Network:
+			return s.write(r)
+		case s.objects[kind] == nil || deeper || r.Service != pod.Network:
 			return c.Do(ctx, r)
 		case id != "":
 			return s.show(kind, id), nil
@@ -87,18 +88,45 @@ func (s *stage) client(c *pod.Client) *pod.Client {
 	return &d
 }
 
-// kindOfPath reads a collection's or an object's path; deeper ones are left alone.
-func kindOfPath(path string) (kind, id string) {
+// kindOfPath reads a collection's or an object's path; deeper ones lead to what an
+// object has.
+func kindOfPath(path string) (kind, id string, deeper bool) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
-	kind = strings.ReplaceAll(strings.TrimSuffix(parts[0], "s"), "-", "_")
 	if len(parts) > 1 {
-		id = parts[len(parts)-1]
+		id = parts[1]
 	}
-	return kind, id
+	return singularOf(parts[0]), id, len(parts) > 2
 }
 
-func (s *stage) write(r pod.Request, kind, id string) (*http.Response, error) {
-	done := deed{method: r.Method, kind: kind, id: id}
+func singularOf(collection string) string {
+	return strings.ReplaceAll(strings.TrimSuffix(collection, "s"), "-", "_")
+}
+
+// deedOf reads what a request does. "PUT /routers/ID/add_router_interface" creates an
+// interface, "POST /floatingips/ID/port_forwardings" a forwarding.
+func deedOf(r pod.Request) deed {
+	done := deed{method: r.Method}
+	var deeper bool
+	if done.kind, done.id, deeper = kindOfPath(r.Path); !deeper {
+		return done
+	}
+	parts := strings.Split(strings.Trim(r.Path, "/"), "/")[2:]
+	verb, what, _ := strings.Cut(parts[0], "_")
+	switch {
+	case r.Method == http.MethodPut && verb == "add":
+		return deed{method: http.MethodPost, kind: what}
+	case r.Method == http.MethodPut && verb == "remove":
+		return deed{method: http.MethodDelete, kind: what}
+	}
+	done.kind, done.id = singularOf(parts[0]), ""
+	if len(parts) > 1 {
+		done.id = parts[1]
+	}
+	return done
+}
+
+func (s *stage) write(r pod.Request) (*http.Response, error) {
+	done := deedOf(r)
 	if r.Body != nil {
 		var body map[string]json.RawMessage
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
@@ -112,10 +140,10 @@ func (s *stage) write(r pod.Request, kind, id string) (*http.Response, error) {
 	switch {
 	case r.Method == http.MethodDelete:
 		return answer(http.StatusNoContent, nil), nil
-	case r.Method == http.MethodPost && kind != kindRule:
+	case r.Method == http.MethodPost && done.kind != kindRule && done.kind != "port_forwarding":
 		return nil, errRehearsed
 	}
-	return answer(http.StatusOK, map[string]any{kind: map[string]any{}}), nil
+	return answer(http.StatusOK, map[string]any{done.kind: map[string]any{}}), nil
 }
 
 func (s *stage) show(kind, id string) *http.Response {

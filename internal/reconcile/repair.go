@@ -33,6 +33,12 @@ func (r *Reconciler) ReplicasIn(ctx context.Context, kind, podName string) ([]pl
 	if err != nil {
 		return nil, err
 	}
+	if store.Named(kind) {
+		// Else the same thing would go by two IDs.
+		if err := r.adoptIn(ctx, kind, podName); err != nil {
+			return nil, err
+		}
+	}
 	owners := []string{""}
 	if k.owned {
 		if owners, err = r.store.Owners(ctx); err != nil {
@@ -41,7 +47,7 @@ func (r *Reconciler) ReplicasIn(ctx context.Context, kind, podName string) ([]pl
 	}
 	all := []plan.Replica{}
 	for _, owner := range owners {
-		shown, _, err := k.list(ctx, c, owner)
+		shown, err := r.listed(ctx, k, c, owner)
 		if err != nil {
 			return nil, err
 		}
@@ -65,9 +71,12 @@ func (r *Reconciler) Wanted(ctx context.Context, kind string) (map[string]plan.R
 		if !rep.Everywhere {
 			continue
 		}
-		if out[rep.ID], err = k.show(rep.Content); err != nil {
+		shown, err := k.show(rep.Content)
+		if err != nil {
 			return nil, err
 		}
+		shown.ID = rep.ID
+		out[rep.ID] = shown
 	}
 	return out, nil
 }
@@ -112,6 +121,7 @@ type PodSteps struct {
 
 	replaces bool
 	rival    string // ID of another thing that has the name there
+	podID    string
 	found    json.RawMessage
 }
 
@@ -241,12 +251,12 @@ func (r *Reconciler) model(ctx context.Context, o Repair, id string, seen []Sigh
 
 // intended is what a pod needs.
 func (r *Reconciler) intended(ctx context.Context, k replicaKind, rep store.Replica, s Sight) (PodSteps, error) {
-	out := PodSteps{Pod: s.Pod, State: RepairAway, found: s.Content}
+	out := PodSteps{Pod: s.Pod, State: RepairAway, podID: s.PodID, found: s.Content}
 	if s.Err != nil {
 		out.Reason = s.Err.Error()
 		return out, nil
 	}
-	st, err := k.plan(versions{want: rep.Content, told: s.Content, found: s.Content, create: true})
+	st, err := r.planIn(ctx, k, s.Pod, versions{want: rep.Content, told: s.Content, found: s.Content, create: true})
 	if err != nil {
 		return out, err
 	}
@@ -255,7 +265,7 @@ func (r *Reconciler) intended(ctx context.Context, k replicaKind, rep store.Repl
 		out.State = RepairNothing
 		return out, nil
 	}
-	if st.create == nil || k.owned {
+	if st.create == nil || k.owned || store.Named(rep.Kind) {
 		return out, nil
 	}
 	things, err := r.ReplicasIn(ctx, rep.Kind, s.Pod)
@@ -281,7 +291,7 @@ func (r *Reconciler) repair(ctx context.Context, k replicaKind, rep store.Replic
 		switch {
 		case s.State == RepairAway:
 		case s.found != nil:
-			copies = append(copies, store.Copy{Pod: s.Pod, Content: s.found})
+			copies = append(copies, store.Copy{Pod: s.Pod, PodID: s.podID, Content: s.found})
 		default:
 			// In a pod that was not meant to have it, it may be made from now on.
 			if err := r.store.Try(ctx, store.Target{Kind: rep.Kind, ID: rep.ID, Pod: s.Pod}, ""); err != nil {

@@ -18,10 +18,12 @@ import (
 // differs somebody has changed in the pod itself. That stays, and the drift
 // report shows it.
 
-// replicaKind is what one kind needs: contents are its own JSON.
+// replicaKind is what one kind needs: contents are its own JSON, IDs are the pod's.
 type replicaKind struct {
 	// find misses with nil.
 	find func(ctx context.Context, c *pod.Client, id string) (json.RawMessage, error)
+	// names are all that the pod has, by ID and name; for kinds that are known by name.
+	names func(ctx context.Context, c *pod.Client) ([]plan.Replica, error)
 	// list has those of the owner; of kinds that belong to nobody, all.
 	list   func(ctx context.Context, c *pod.Client, owner string) ([]plan.Replica, []json.RawMessage, error)
 	remove func(ctx context.Context, c *pod.Client, id string) error
@@ -33,6 +35,10 @@ type replicaKind struct {
 	has   func(before, after, found json.RawMessage) (bool, error)
 	show  func(content json.RawMessage) (plan.Replica, error)
 	owned bool // by users
+	// asFound says that what becomes of a change only the pod knows.
+	asFound bool
+	// zoned is the content with zones under other names; nil: it knows none.
+	zoned func(content json.RawMessage, name func(zone string) string) (json.RawMessage, error)
 }
 
 // versions are the three; nil where there is none.
@@ -45,43 +51,77 @@ type versions struct {
 type step struct {
 	words  []string // for operators
 	remove bool     // what is there, first
-	create func(ctx context.Context, c *pod.Client) error
-	change func(ctx context.Context, c *pod.Client) error
+	// create returns the pod's ID, of kinds that have one of their own there.
+	create func(ctx context.Context, c *pod.Client) (podID string, err error)
+	change func(ctx context.Context, c *pod.Client, podID string) error
 }
 
-var replicaKinds = map[string]replicaKind{store.KindFlavor: flavorKind, store.KindKeypair: keypairKind}
+var replicaKinds = map[string]replicaKind{
+	store.KindFlavor: flavorKind, store.KindKeypair: keypairKind, store.KindNamespace: namespaceKind,
+	store.KindVolumeType: volumeTypeKind, store.KindQoSSpecs: qosSpecsKind,
+	store.KindGroupType: groupTypeKind, store.KindDefaultType: defaultTypeKind,
+}
 
 // replica makes one right in a pod.
 func (r *Reconciler) replica(ctx context.Context, c *pod.Client, m store.Mapping) error {
 	k := replicaKinds[m.Kind]
-	if !m.Wanted {
-		if err := k.remove(ctx, c, m.ID); err != nil {
-			return err
-		}
-		return r.store.Forget(ctx, m.Target)
-	}
 	rep, err := r.store.FindReplica(ctx, m.Kind, m.ID)
-	if fault.Is(err, fault.NotFound) || err == nil && rep.Content == nil {
-		return nil // its attempt's job decides
-	}
-	if err != nil {
+	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
+	}
+	if !m.Wanted {
+		return r.removeReplica(ctx, c, m, rep.Name)
+	}
+	if err != nil || rep.Content == nil {
+		return nil // its attempt's job decides
 	}
 	v := versions{want: rep.Content, create: rep.Everywhere || m.Tried}
 	if v.told, err = r.told(ctx, k, m, rep.Content); err != nil {
 		return err
 	}
-	if v.found, err = k.find(ctx, c, m.ID); err != nil {
+	if m.PodID, v.found, err = r.seek(ctx, c, m, rep.Name); err != nil {
 		return err
 	}
-	s, err := k.plan(v)
+	s, err := r.planIn(ctx, k, m.Pod, v)
 	if err != nil {
 		return err
 	}
 	if err := r.carryOut(ctx, c, k, m, s, rep.Content); err != nil {
 		return err
 	}
-	return r.store.TellReplica(ctx, m.Kind, m.ID, store.Copy{Pod: m.Pod, Content: rep.Content})
+	return r.store.TellReplica(ctx, m.Kind, m.ID, store.Copy{Pod: m.Pod, PodID: m.PodID, Content: rep.Content})
+}
+
+func (r *Reconciler) removeReplica(ctx context.Context, c *pod.Client, m store.Mapping, name string) error {
+	id := m.ID
+	if store.Named(m.Kind) {
+		podID, found, err := r.seek(ctx, c, m, name)
+		if err != nil {
+			return err
+		}
+		if id = podID; found == nil {
+			return r.store.Forget(ctx, m.Target)
+		}
+	}
+	if err := replicaKinds[m.Kind].remove(ctx, c, id); err != nil {
+		return err
+	}
+	return r.store.Forget(ctx, m.Target)
+}
+
+// planIn plans in the pod's words.
+func (r *Reconciler) planIn(ctx context.Context, k replicaKind, podName string, v versions) (step, error) {
+	var err error
+	if v.want, err = r.local(ctx, k, podName, v.want); err != nil {
+		return step{}, err
+	}
+	if v.told, err = r.local(ctx, k, podName, v.told); err != nil {
+		return step{}, err
+	}
+	if v.found, err = r.local(ctx, k, podName, v.found); err != nil {
+		return step{}, err
+	}
+	return k.plan(v)
 }
 
 // told is what the pod was told. When its creation was begun and the record did
@@ -103,24 +143,26 @@ func (r *Reconciler) carryOut(ctx context.Context, c *pod.Client, k replicaKind,
 		}
 	}
 	if s.remove {
-		if err := k.remove(ctx, c, m.ID); err != nil {
+		if err := k.remove(ctx, c, m.PodID); err != nil {
 			return err
 		}
 	}
 	if s.create != nil {
-		if err := s.create(ctx, c); err != nil {
+		podID, err := s.create(ctx, c)
+		if err != nil {
 			return err
 		}
 		bare, err := k.bare(want)
 		if err != nil {
 			return err
 		}
-		if err := r.store.TellReplica(ctx, m.Kind, m.ID, store.Copy{Pod: m.Pod, Content: bare}); err != nil {
+		if err := r.store.TellReplica(ctx, m.Kind, m.ID, store.Copy{Pod: m.Pod, PodID: podID, Content: bare}); err != nil {
 			return err
 		}
+		m.PodID = podID
 	}
 	if s.change != nil {
-		return s.change(ctx, c)
+		return s.change(ctx, c, m.PodID)
 	}
 	return nil
 }
@@ -191,15 +233,15 @@ func planFlavor(v versions) (step, error) {
 	ch := plan.FlavorIn(*want, told, found, v.create)
 	s := step{words: ch.Words(), remove: ch.Delete}
 	if body := ch.Create; body != nil {
-		s.create = func(ctx context.Context, c *pod.Client) error {
+		s.create = func(ctx context.Context, c *pod.Client) (string, error) {
 			_, err := nova(ctx, c, pod.Request{Method: http.MethodPost, Path: "/flavors", Header: flavorVersion, Op: "create flavor"},
 				"flavor", map[string]any{"flavor": body})
-			return err
+			return want.ID, err
 		}
 	}
 	ch.Delete, ch.Create = false, nil
 	if !ch.Empty() {
-		s.change = func(ctx context.Context, c *pod.Client) error { return changeFlavor(ctx, c, want.ID, ch) }
+		s.change = func(ctx context.Context, c *pod.Client, id string) error { return changeFlavor(ctx, c, id, ch) }
 	}
 	return s, nil
 }
@@ -258,11 +300,11 @@ func planKeypair(v versions) (step, error) {
 		s.words = []string{"import it"}
 	}
 	if create {
-		s.create = func(ctx context.Context, c *pod.Client) error {
+		s.create = func(ctx context.Context, c *pod.Client) (string, error) {
 			_, err := nova(ctx, c, pod.Request{Method: http.MethodPost, Path: "/os-keypairs", Header: importVersion(want.Name), Op: "import key pair"},
 				"keypair", map[string]any{"keypair": map[string]any{"name": want.Name, "type": want.Type,
 					"public_key": want.PublicKey, "user_id": want.UserID}})
-			return err
+			return plan.KeypairID(want.UserID, want.Name), err
 		}
 	}
 	return s, nil

@@ -68,7 +68,7 @@ func (w *world) operator(podName, method, path, body string) {
 		w.t.Fatal(err)
 	}
 	req.Header.Set("X-Auth-Token", w.cloud.Token("admin", "admin"))
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := podtest.HTTP.Do(req)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -78,9 +78,9 @@ func (w *world) operator(podName, method, path, body string) {
 	}
 }
 
-func (w *world) addPod(name string) {
+func (w *world) addThirdPod() {
 	w.t.Helper()
-	if _, err := w.store.AddPod(w.t.Context(), store.Pod{Name: name, Region: podtest.Region(name), Zone: "az3"}); err != nil {
+	if _, err := w.store.AddPod(w.t.Context(), store.Pod{Name: "pod3", Region: podtest.Region("pod3"), Zone: "az3"}); err != nil {
 		w.t.Fatal(err)
 	}
 	w.fleet.Changed()
@@ -91,7 +91,7 @@ func (w *world) addPod(name string) {
 func TestNewPodGetsWhatExists(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		w := newWorld(t, s, podtest.Options{Pods: []string{"pod1", "pod2", "pod3"}})
+		w := worldOf(t, s, podtest.Options{Pods: []string{"pod1", "pod2", "pod3"}}, "pod1", "pod2")
 		w.empty("pod3")
 		w.keep(store.KindFlavor, "f", "f", made().Content())
 		key := plan.Keypair{UserID: "someone", Name: "k", Type: "ssh", PublicKey: publicKey}
@@ -101,7 +101,7 @@ func TestNewPodGetsWhatExists(t *testing.T) {
 		w.cloud.Pod("pod1").AddFlavor(nova.Flavor{ID: "gpu", Name: "gpu", RAM: 64, VCPUs: 8, Disk: 1})
 		common := w.has(store.KindFlavor, "pod2")
 
-		w.addPod("pod3")
+		w.addThirdPod()
 		w.settle()
 		if diff := cmp.Diff(common, w.has(store.KindFlavor, "pod3")); diff != "" {
 			t.Errorf("flavors of the new pod (-want +got):\n%s", diff)
@@ -115,14 +115,14 @@ func TestNewPodGetsWhatExists(t *testing.T) {
 // TestNewPodWithFlavorsOfItsOwn keeps to them, but gets what the region made.
 func TestNewPodWithFlavorsOfItsOwn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, storetest.New(t), podtest.Options{Pods: []string{"pod1", "pod2", "pod3"}})
+	w := worldOf(t, storetest.New(t), podtest.Options{Pods: []string{"pod1", "pod2", "pod3"}}, "pod1", "pod2")
 	want := w.has(store.KindFlavor, "pod1")
 	for _, name := range []string{"pod1", "pod2"} {
 		w.cloud.Pod(name).AddFlavor(nova.Flavor{ID: "x", Name: "x", RAM: 64, VCPUs: 8, Disk: 1})
 	}
 	w.keep(store.KindFlavor, "f", "f", made().Content())
 	w.settle()
-	w.addPod("pod3")
+	w.addThirdPod()
 	w.settle()
 	want["f"] = made().Replica()
 	if diff := cmp.Diff(want, w.has(store.KindFlavor, "pod3")); diff != "" {
@@ -134,12 +134,12 @@ func TestNewPodWithFlavorsOfItsOwn(t *testing.T) {
 // What the region made comes at once.
 func TestNewPodWaitsForTheOthers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, storetest.New(t), podtest.Options{Pods: []string{"pod1", "pod2", "pod3"}})
+	w := worldOf(t, storetest.New(t), podtest.Options{Pods: []string{"pod1", "pod2", "pod3"}}, "pod1", "pod2")
 	w.empty("pod3")
 	w.keep(store.KindFlavor, "f", "f", made().Content())
 	w.settle()
 	w.cloud.Pod("pod2").Down()
-	w.addPod("pod3")
+	w.addThirdPod()
 	catalog := store.Target{Kind: store.KindCatalog, ID: "pod3", Pod: "pod3"}
 	if err := w.Ensure(t.Context(), catalog, nil); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("the catalog with pod2 away: %v", err)

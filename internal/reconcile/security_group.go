@@ -3,9 +3,7 @@ package reconcile
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"slices"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/pod"
@@ -21,7 +19,7 @@ func (r *Reconciler) group(ctx context.Context, c *pod.Client, m store.Mapping) 
 	want, err := r.store.FindSecurityGroup(ctx, m.ID)
 	if !m.Wanted {
 		if err == nil && want.Name == topology.DefaultGroup {
-			return r.store.Forget(ctx, m.Target) // the pod's own; it cannot be deleted
+			return r.leaveDefaultGroup(ctx, c, m)
 		}
 		if needed, nerr := r.store.StillNeeded(ctx, m); nerr != nil || needed {
 			return nerr
@@ -86,6 +84,9 @@ func (r *Reconciler) defaultGroup(ctx context.Context, c *pod.Client, m store.Ma
 	if err != nil {
 		return plan.Group{}, err
 	}
+	if err := r.liftQuota(ctx, want.ProjectID, m.Pod); err != nil {
+		return plan.Group{}, err
+	}
 	if len(all) == 0 {
 		return plan.Group{}, fault.New(fault.Conflict, "", "the pod has no default security group for project %s yet", want.ProjectID)
 	}
@@ -95,8 +96,28 @@ func (r *Reconciler) defaultGroup(ctx context.Context, c *pod.Client, m store.Ma
 	return all[0], err
 }
 
+// leaveDefaultGroup leaves to the pod what is the pod's own and cannot be deleted,
+// without the rules that name address groups: those could not go.
+func (r *Reconciler) leaveDefaultGroup(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	if m.PodID != "" {
+		there, _, err := get[plan.Group](ctx, c, m.Kind, m.PodID)
+		if err != nil {
+			return err
+		}
+		for _, rule := range there.Rules {
+			if rule.AddressGroup == nil {
+				continue
+			}
+			if err := remove(ctx, c, kindRule, rule.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return r.store.Forget(ctx, m.Target)
+}
+
 // remotes says, for each group that the rules name, which group that is in this
-// pod and what addresses its members have in other pods.
+// pod and who its members in other pods are.
 func (r *Reconciler) remotes(ctx context.Context, c *pod.Client, want topology.SecurityGroup, podName string) (map[string]plan.Remote, error) {
 	out := map[string]plan.Remote{}
 	for _, rule := range want.Rules {
@@ -108,17 +129,12 @@ func (r *Reconciler) remotes(ctx context.Context, c *pod.Client, want topology.S
 		if err != nil {
 			return nil, err
 		}
-		members, err := r.store.GroupMembers(ctx, id)
+		remote, err := r.remoteMembers(ctx, c, id, podName)
 		if err != nil {
 			return nil, err
 		}
-		var elsewhere []netip.Addr
-		for _, m := range members {
-			if len(m.Pods) > 0 && !slices.Contains(m.Pods, podName) {
-				elsewhere = append(elsewhere, m.Addresses...)
-			}
-		}
-		out[id] = plan.Remote{PodGroupID: podID, Elsewhere: elsewhere}
+		remote.PodGroupID = podID
+		out[id] = remote
 	}
 	return out, nil
 }

@@ -13,13 +13,22 @@ import (
 	"github.com/tricircle/tricircle/internal/store"
 )
 
-// MarkKey is the metadata key by which a server tells the creation it came from.
+// MarkKey is the metadata key by which a server or volume tells the creation it
+// came from.
 const MarkKey = "tricircle"
 
-// server waits until a deleted server is gone from its pod, then frees what was
+// server makes one that waits. It waits until a deleted server is gone from its pod, then frees what was
 // made for it. Nova deletes in the background; ports taken from under a server
 // that still runs would cut it off before its time.
 func (r *Reconciler) server(ctx context.Context, c *pod.Client, m store.Mapping) error {
+	if m.PodID == "" {
+		if w, waits, err := r.isWaiting(ctx, m.ID); err != nil || waits {
+			if err != nil {
+				return err
+			}
+			return r.waitingServer(ctx, c, w)
+		}
+	}
 	if m.Wanted {
 		return nil
 	}
@@ -71,7 +80,7 @@ func (s podServer) entry(podName, zone string) store.Entry {
 }
 
 // intent settles a creation that nobody is working on any more: its process died
-// or the pod's reply was lost. A server with the mark is taken over; when none
+// or the pod's reply was lost. What has the mark is taken over; when nothing
 // turns up, what was prepared for it is freed.
 func (r *Reconciler) intent(ctx context.Context, c *pod.Client, m store.Mapping) error {
 	in, err := r.store.FindIntent(ctx, m.ID)
@@ -81,14 +90,25 @@ func (r *Reconciler) intent(ctx context.Context, c *pod.Client, m store.Mapping)
 	if err != nil || in.Pod != m.Pod { // it has moved on: the new pod's job looks after it
 		return err
 	}
-	s, ok, err := r.marked(ctx, c, in)
+	if _, waits, err := r.isWaiting(ctx, in.ID); err != nil || waits {
+		return err // its own job makes it
+	}
+	switch in.Kind {
+	case store.KindGrowth, store.KindAccepted:
+		return r.growth(ctx, c, in)
+	case store.KindTransfer:
+		return r.transfer(ctx, c, in)
+	case store.KindBoot:
+		return r.boot(ctx, in)
+	}
+	e, ok, err := r.made(ctx, c, in)
 	switch {
 	case err != nil:
 		return err
 	case ok:
-		return r.store.Settle(ctx, in.ID, s.entry(in.Pod, in.Zone))
+		return r.store.Settle(ctx, in.ID, e)
 	case r.now().Before(in.CreatedAt.Add(r.grace)):
-		return &jobs.Again{After: min(r.grace/4, 5*time.Second), Reason: "looking for server " + in.Name + " in pod " + in.Pod +
+		return &jobs.Again{After: min(r.grace/4, 5*time.Second), Reason: "looking for " + in.Kind + " " + in.Name + " in pod " + in.Pod +
 			": the reply to its creation was lost"}
 	}
 	return r.store.Abandon(ctx, in.ID)
@@ -97,9 +117,20 @@ func (r *Reconciler) intent(ctx context.Context, c *pod.Client, m store.Mapping)
 // clockSkew is how far the pod's clock may be behind ours.
 const clockSkew = 5 * time.Minute
 
-// marked finds the server of a creation among those of the project that changed
+// made finds in a pod what a creation has made there.
+func (r *Reconciler) made(ctx context.Context, c *pod.Client, in store.Intent) (store.Entry, bool, error) {
+	switch in.Kind {
+	case store.KindServer:
+		return markedServer(ctx, c, in)
+	case store.KindVolume:
+		return r.markedVolume(ctx, c, in)
+	}
+	return r.unmarked(ctx, c, in)
+}
+
+// markedServer finds the server of a creation among those of the project that changed
 // since. (Nova 26 refuses a filter by metadata: "Invalid filter field".)
-func (r *Reconciler) marked(ctx context.Context, c *pod.Client, in store.Intent) (podServer, bool, error) {
+func markedServer(ctx context.Context, c *pod.Client, in store.Intent) (store.Entry, bool, error) {
 	q := url.Values{"all_tenants": {"1"}, "project_id": {in.ProjectID},
 		"changes-since": {in.CreatedAt.Add(-clockSkew).UTC().Format(time.RFC3339)}}
 	var out struct {
@@ -108,15 +139,15 @@ func (r *Reconciler) marked(ctx context.Context, c *pod.Client, in store.Intent)
 	err := c.JSON(ctx, pod.Request{Service: pod.Compute, Method: http.MethodGet, Path: "/servers/detail",
 		Query: q, Op: "list servers"}, nil, &out)
 	if err != nil {
-		return podServer{}, false, err
+		return store.Entry{}, false, err
 	}
 	for _, s := range out.Servers {
 		// changes-since lists deleted servers too.
 		if s.Metadata[MarkKey] == in.ID && s.Status != "DELETED" {
-			return s, true, nil
+			return s.entry(in.Pod, in.Zone), true, nil
 		}
 	}
-	return podServer{}, false, nil
+	return store.Entry{}, false, nil
 }
 
 // Hold keeps the jobs of a creation away while its own request works on it. The

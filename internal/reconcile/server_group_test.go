@@ -167,7 +167,7 @@ func (w *world) podGroup(user, name string) string {
 	}
 	req.Header.Set("X-Auth-Token", w.cloud.Token(user, user))
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := podtest.HTTP.Do(req)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package reconcile_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 
 // world is two simulated pods with a store, a fleet and a reconciler over them.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	cloud   *podtest.Cloud
 	store   *store.Store
 	fleet   *fleet.Fleet
@@ -32,18 +34,28 @@ type world struct {
 	*reconcile.Reconciler
 }
 
-func newWorld(t *testing.T, s *store.Store, o podtest.Options) *world {
+// newWorld has all clouds as pods: pod1 and pod2, if the options name no others.
+func newWorld(t testing.TB, s *store.Store, o podtest.Options) *world {
+	t.Helper()
+	if o.Pods == nil {
+		o.Pods = []string{"pod1", "pod2"}
+	}
+	return worldOf(t, s, o, o.Pods...)
+}
+
+// worldOf has some of the clouds as pods.
+func worldOf(t testing.TB, s *store.Store, o podtest.Options, pods ...string) *world {
 	t.Helper()
 	w := &world{t: t, cloud: podtest.New(t, o), store: s, timeout: 30 * time.Second}
 	w.project = w.cloud.ProjectID("demo")
 	err := s.SetFabric(topology.Fabric{Physical: []topology.PhysicalNetwork{
-		{Name: "bridge", VLANs: []topology.VLANRange{{Min: 101, Max: 200}}, Flat: true}}})
+		{Name: "bridge", VLANs: []topology.SegmentRange{{Min: 101, Max: 200}}, Flat: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.restart()
-	for i, name := range []string{"pod1", "pod2"} {
-		p := store.Pod{Name: name, Region: podtest.Region(name), Zone: []string{"az1", "az2"}[i], DHCPPorts: max(o.DHCPAgents, 1)}
+	for i, name := range pods {
+		p := store.Pod{Name: name, Region: podtest.Region(name), Zone: fmt.Sprintf("az%d", i+1), DHCPPorts: max(o.DHCPAgents, 1)}
 		if _, err := s.CreatePod(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
@@ -183,17 +195,23 @@ func fixedIPs(v any) []map[string]any {
 // delete deletes something in a pod, as its operator would.
 func (w *world) delete(podName, path string) {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodDelete, w.cloud.Pod(podName).URL(podtest.Network)+path, nil)
+	w.operate(podName, http.MethodDelete, path, nil)
+}
+
+// operate sends a request that a pod's operator might.
+func (w *world) operate(podName, method, path string, body io.Reader) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.cloud.Pod(podName).URL(podtest.Network)+path, body)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	req.Header.Set("X-Auth-Token", w.cloud.Token("admin", "admin"))
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := podtest.HTTP.Do(req)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusNoContent {
-		w.t.Fatalf("DELETE %s: %s", path, resp.Status)
+	if resp.StatusCode >= http.StatusBadRequest {
+		w.t.Fatalf("%s %s: %s", method, path, resp.Status)
 	}
 }

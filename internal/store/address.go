@@ -20,8 +20,8 @@ const (
 	macTries  = 16
 )
 
-// inserted reports whether an INSERT ... ON CONFLICT DO NOTHING made its row.
-func inserted(res sql.Result, err error) (bool, error) {
+// affected reports whether a statement made a row, or changed or removed some.
+func affected(res sql.Result, err error) (bool, error) {
 	if err != nil {
 		return false, err
 	}
@@ -33,6 +33,7 @@ func inserted(res sql.Result, err error) (bool, error) {
 type placement struct {
 	port    *topology.Port
 	subnets []topology.Subnet // of the port's network
+	near    string            // the pod where the port is going to be; empty: not known
 }
 
 // takeAddresses gives the port the addresses in want; nil is one per IP version.
@@ -40,7 +41,9 @@ type placement struct {
 // themselves theirs.
 func (pl placement) takeAddresses(ctx context.Context, tx *Tx, want []topology.WantIP) error {
 	all := pl.subnets
-	if pl.subnets = topology.Serving(all, pl.port.DeviceOwner); len(pl.subnets) == 0 && len(all) > 0 {
+	if pl.port.DeviceOwner == topology.OwnerPodRouter {
+		// It goes where the central interface is, which was let in.
+	} else if pl.subnets = topology.Serving(all, pl.port.DeviceOwner); len(pl.subnets) == 0 && len(all) > 0 {
 		return topology.NoneServing(pl.port.NetworkID, pl.port.DeviceOwner)
 	}
 	var err error
@@ -69,7 +72,7 @@ func (pl placement) takeAddresses(ctx context.Context, tx *Tx, want []topology.W
 
 // auto says that the port's address in the subnet follows from its MAC.
 func (pl placement) auto(s *topology.Subnet) bool {
-	return s.AutoAddress() && !topology.IsRouterInterface(pl.port.DeviceOwner)
+	return s.AutoAddress() && !topology.IsRouterInterface(pl.port.DeviceOwner) && pl.port.DeviceOwner != topology.OwnerPodRouter
 }
 
 func (pl placement) has(subnetID string) bool {
@@ -111,8 +114,10 @@ func noneLeft(networkID string) error {
 
 func (pl placement) takeAny(ctx context.Context, tx *Tx, candidates []*topology.Subnet) (bool, error) {
 	for _, s := range candidates {
-		if got, err := pl.takeFree(ctx, tx, s); got || err != nil {
-			return got, err
+		for _, take := range []func(context.Context, *Tx, *topology.Subnet) (bool, error){pl.takeNear, pl.takeFree} {
+			if got, err := take(ctx, tx, s); got || err != nil {
+				return got, err
+			}
 		}
 	}
 	return false, nil
@@ -134,7 +139,7 @@ func (pl placement) takeOne(ctx context.Context, tx *Tx, w topology.WantIP) erro
 	if pl.auto(s) {
 		return nil // comes with the rest
 	}
-	got, err := pl.takeFree(ctx, tx, s)
+	got, err := pl.takeAny(ctx, tx, []*topology.Subnet{s})
 	if err == nil && !got {
 		err = noneLeft(s.NetworkID)
 	}
@@ -169,7 +174,8 @@ func (pl placement) subnet(ctx context.Context, tx *Tx, w topology.WantIP) (*top
 func (pl placement) takeExact(ctx context.Context, tx *Tx, s *topology.Subnet, a netip.Addr) error {
 	got, err := pl.insert(ctx, tx, s, a)
 	if err == nil && !got {
-		err = topology.AddressTaken(a, s.ID)
+		err = heldBy(ctx, tx, topology.AddressTaken(a, s.ID),
+			`SELECT port_id FROM addresses WHERE subnet_id = ? AND address = ?`, s.ID, a.String())
 	}
 	return err
 }
@@ -210,7 +216,7 @@ func (pl placement) takeFree(ctx context.Context, tx *Tx, s *topology.Subnet) (b
 // insert takes the address if nobody has it. The table's key decides; on
 // PostgreSQL it waits for a transaction that is about to take the same one.
 func (pl placement) insert(ctx context.Context, tx *Tx, s *topology.Subnet, a netip.Addr) (bool, error) {
-	got, err := inserted(tx.Exec(ctx, `
+	got, err := affected(tx.Exec(ctx, `
 		INSERT INTO addresses (subnet_id, address, port_id, position)
 		VALUES (?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`, s.ID, a.String(), pl.port.ID, len(pl.port.FixedIPs)))
@@ -224,10 +230,7 @@ func (pl placement) insert(ctx context.Context, tx *Tx, s *topology.Subnet, a ne
 }
 
 func takenAddresses(ctx context.Context, tx *Tx, subnetID string) ([]netip.Addr, error) {
-	return list(ctx, tx, func(row scanner) (a netip.Addr, err error) {
-		err = row.Scan(intoAddr(&a))
-		return a, err
-	}, `SELECT address FROM addresses WHERE subnet_id = ?`, subnetID)
+	return list(ctx, tx, scanAddr, `SELECT address FROM addresses WHERE subnet_id = ?`, subnetID)
 }
 
 // takeMAC gives the port the MAC address it names, or a new one.
@@ -235,7 +238,8 @@ func takeMAC(ctx context.Context, tx *Tx, p *topology.Port) error {
 	if p.MACAddress != "" {
 		got, err := insertMAC(ctx, tx, p)
 		if err == nil && !got {
-			err = topology.MACTaken(p.NetworkID, p.MACAddress)
+			err = heldBy(ctx, tx, topology.MACTaken(p.NetworkID, p.MACAddress),
+				`SELECT port_id FROM macs WHERE network_id = ? AND mac_address = ?`, p.NetworkID, p.MACAddress)
 		}
 		return err
 	}
@@ -251,7 +255,7 @@ func takeMAC(ctx context.Context, tx *Tx, p *topology.Port) error {
 }
 
 func insertMAC(ctx context.Context, tx *Tx, p *topology.Port) (bool, error) {
-	return inserted(tx.Exec(ctx, `
+	return affected(tx.Exec(ctx, `
 		INSERT INTO macs (network_id, mac_address, port_id)
 		VALUES (?, ?, ?)
 		ON CONFLICT DO NOTHING`, p.NetworkID, p.MACAddress, p.ID))

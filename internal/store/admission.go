@@ -16,7 +16,7 @@ import (
 // writes the more down. Admissions of one project line up on a row; nothing else
 // waits for it, and no call to a pod is made meanwhile.
 //
-// What counts: the servers that the index knows, the creations under way that
+// What counts of Compute: the servers that the index knows, the creations under way that
 // the index does not show yet, and what was granted for several at once.
 
 // lockQuota makes the transaction the only one that admits for the project until
@@ -95,6 +95,16 @@ func serversUsed(ctx context.Context, tx *Tx, project, user string) (quota.Amoun
 // user within it, takes in the region.
 func (s *Store) ServersUsed(ctx context.Context, project, user string) (quota.Amounts, error) {
 	return serversUsed(ctx, s.reader(), project, user)
+}
+
+// admitTx admits what the intent is about.
+func admitTx(ctx context.Context, tx *Tx, in Intent) error {
+	if in.Kind == KindServer {
+		if err := admitServerTx(ctx, tx, in); err != nil {
+			return err
+		}
+	}
+	return admitAmountsTx(ctx, tx, in) // of a server: its new volumes
 }
 
 // admitServerTx admits the server of an intent: out of its grant, or by itself.

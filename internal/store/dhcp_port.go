@@ -138,7 +138,7 @@ func moveDHCPPort(ctx context.Context, tx *Tx, p topology.Port, subnets []string
 	if err := dropAddresses(ctx, tx, p.ID, gone); err != nil {
 		return err
 	}
-	pl := placement{&p, slices.DeleteFunc(all, func(n topology.Subnet) bool { return !n.EnableDHCP })}
+	pl := placement{port: &p, subnets: slices.DeleteFunc(all, func(n topology.Subnet) bool { return !n.EnableDHCP })}
 	want = slices.DeleteFunc(slices.Clone(want), func(w topology.WantIP) bool { return pl.has(w.SubnetID) })
 	if err := pl.takeAddresses(ctx, tx, want); err != nil {
 		return err

@@ -50,7 +50,7 @@ const (
 )
 
 var scarceFabric = topology.Fabric{Physical: []topology.PhysicalNetwork{
-	{Name: "bridge", VLANs: []topology.VLANRange{{Min: firstVLAN, Max: lastVLAN}}}}}
+	{Name: "bridge", VLANs: []topology.SegmentRange{{Min: firstVLAN, Max: lastVLAN}}}}}
 
 func TestNothingIsGivenTwice(t *testing.T) {
 	t.Parallel()

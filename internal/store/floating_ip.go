@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -15,12 +16,12 @@ import (
 var floatingIPShape = &shape{
 	table: "floating_ips",
 	columns: []string{"t.id", "t.project_id", "t.description", "t.network_id", "t.outer_port", "t.address", "t.port_id",
-		"t.fixed_address", "t.router_id", "t.created_at", "t.updated_at", "t.revision"},
+		"t.fixed_address", "t.router_id", "t.status", "t.created_at", "t.updated_at", "t.revision"},
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "description": {expr: "t.description"},
 		"floating_network_id": {expr: "t.network_id"}, "floating_ip_address": {expr: "t.address"},
 		"port_id": {expr: "t.port_id"}, "fixed_ip_address": {expr: "t.fixed_address"}, "router_id": {expr: "t.router_id"},
-		"status": {expr: "'DOWN'"}, "revision_number": {expr: "t.revision", kind: number},
+		"status": {expr: "CASE WHEN t.router_id = '' THEN 'DOWN' ELSE t.status END"}, "revision_number": {expr: "t.revision", kind: number},
 		"created_at": {expr: "t.created_at", kind: number}, "updated_at": {expr: "t.updated_at", kind: number},
 	},
 	visible: func(project string) []arm { return []arm{own(project)} },
@@ -29,7 +30,10 @@ var floatingIPShape = &shape{
 
 func scanFloatingIP(row scanner) (f topology.FloatingIP, err error) {
 	err = row.Scan(&f.ID, &f.ProjectID, &f.Description, &f.NetworkID, &f.OuterPort, intoAddr(&f.Address), &f.PortID,
-		intoAddr(&f.FixedAddress), &f.RouterID, intoTime(&f.CreatedAt), intoTime(&f.UpdatedAt), &f.Revision)
+		intoAddr(&f.FixedAddress), &f.RouterID, &f.Status, intoTime(&f.CreatedAt), intoTime(&f.UpdatedAt), &f.Revision)
+	if f.RouterID == "" {
+		f.Status = topology.StatusDown // what its pod said last was about another port
+	}
 	return f, err
 }
 
@@ -73,16 +77,19 @@ func createFloatingIP(ctx context.Context, tx *Tx, spec FloatingIPSpec) (topolog
 		return f, err
 	}
 	f.CreatedAt = tx.now()
-	f.UpdatedAt, f.Revision = f.CreatedAt, 1
+	f.UpdatedAt, f.Revision, f.Status = f.CreatedAt, 1, topology.StatusDown
 	_, err := tx.Exec(ctx, `
 		INSERT INTO floating_ips (`+bare(floatingIPShape)+`)
 		VALUES (`+marks(len(floatingIPShape.columns))+`)`,
 		f.ID, f.ProjectID, f.Description, f.NetworkID, f.OuterPort, asAddr(f.Address), f.PortID,
-		asAddr(f.FixedAddress), f.RouterID, f.CreatedAt, f.UpdatedAt, f.Revision)
+		asAddr(f.FixedAddress), f.RouterID, f.Status, f.CreatedAt, f.UpdatedAt, f.Revision)
 	if err != nil {
 		return f, fmt.Errorf("cannot create floating IP: %w", err)
 	}
-	return f, nameQoS(ctx, tx, "floating_ips", f.ID, f.QoSPolicyID)
+	if err := nameQoS(ctx, tx, "floating_ips", f.ID, f.QoSPolicyID); err != nil {
+		return f, err
+	}
+	return f, spanFloatingIP(ctx, tx, f.ID)
 }
 
 // holdAddress makes the port that holds the address on the external network. It
@@ -248,7 +255,10 @@ func (s *Store) UpdateFloatingIP(ctx context.Context, id string, change func(*to
 			UPDATE floating_ips
 			SET description = ?, port_id = ?, fixed_address = ?, router_id = ?, updated_at = ?, revision = ?
 			WHERE id = ?`, f.Description, f.PortID, asAddr(f.FixedAddress), f.RouterID, f.UpdatedAt, f.Revision, f.ID)
-		return err
+		if err != nil {
+			return err
+		}
+		return spanFloatingIP(ctx, tx, id, before.PortID)
 	})
 	if duplicate(err) {
 		return f, served(&f)
@@ -277,7 +287,13 @@ func dropFloatingIP(ctx context.Context, tx *Tx, f topology.FloatingIP) error {
 	if err := dropRow(ctx, tx, "floating_ips", f.ID); err != nil {
 		return err
 	}
-	return deletePort(ctx, tx, f.OuterPort)
+	if err := deletePort(ctx, tx, f.OuterPort); err != nil {
+		return err
+	}
+	if err := unwantOrRelease(ctx, tx, KindFloatingIP, f.ID); err != nil || f.PortID == "" {
+		return err
+	}
+	return spanShadows(ctx, tx, f.PortID)
 }
 
 // dropIdleFloatingIPs deletes the network's floating IPs that serve nothing: they
@@ -298,12 +314,19 @@ func dropIdleFloatingIPs(ctx context.Context, tx *Tx, network string) error {
 
 // releaseFloatingIPs ends what serves a port that is deleted.
 func releaseFloatingIPs(ctx context.Context, tx *Tx, portID string) error {
-	_, err := tx.Exec(ctx, `
+	ended, err := list(ctx, tx, scanString, `
 		UPDATE floating_ips
 		SET port_id = '', fixed_address = '', router_id = '', updated_at = ?, revision = revision + 1
-		WHERE port_id = ?`, tx.now(), portID)
+		WHERE port_id <> '' AND port_id = ?
+		RETURNING id`, tx.now(), portID)
 	if err != nil {
 		return err
+	}
+	slices.Sort(ended)
+	for _, id := range ended {
+		if err := spanFloatingIP(ctx, tx, id, portID); err != nil {
+			return err
+		}
 	}
 	return endForwardings(ctx, tx, portID, nil)
 }

@@ -95,6 +95,11 @@ func checkBesideInterfaces(ctx context.Context, tx *Tx, r *topology.Router, oute
 	if err != nil {
 		return err
 	}
+	bridge, err := bridgeSubnets(ctx, tx, r.ProjectID)
+	if err != nil {
+		return err
+	}
+	subnets = append(subnets, bridge...)
 	return topology.CheckInterface(subnets, outer)
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -23,7 +24,11 @@ type Entry struct {
 	Status    string // last seen
 	CreatedAt time.Time
 	Size      quota.Size // of a server; zero: not known
-	// Mark is the creation that a server tells it came from; not kept.
+	// Of what Block Storage counts; zero, empty: not known. Parent is the volume of a
+	// snapshot or backup.
+	Gigabytes    int64
+	Type, Parent string
+	// Mark is the creation that a server or volume tells it came from; not kept.
 	Mark string
 }
 
@@ -38,11 +43,11 @@ type EntryQuery struct {
 	Limit                int
 }
 
-const entryColumns = `kind, id, pod, project_id, user_id, name, zone, status, created_at, vcpus, ram`
+const entryColumns = `kind, id, pod, project_id, user_id, name, zone, status, created_at, vcpus, ram, gigabytes, type, parent`
 
 func scanEntry(row scanner) (e Entry, err error) {
 	err = row.Scan(&e.Kind, &e.ID, &e.Pod, &e.ProjectID, &e.UserID, &e.Name, &e.Zone, &e.Status, intoTime(&e.CreatedAt),
-		&e.Size.VCPUs, &e.Size.RAM)
+		&e.Size.VCPUs, &e.Size.RAM, &e.Gigabytes, &e.Type, &e.Parent)
 	return e, err
 }
 
@@ -105,6 +110,7 @@ func (s *Store) unknown(ctx context.Context, entries []Entry) ([]Entry, error) {
 		if !seen.Size.Known() {
 			seen.Size = old.Size
 		}
+		seen.Gigabytes, seen.Type, seen.Parent = cmp.Or(seen.Gigabytes, old.Gigabytes), cmp.Or(seen.Type, old.Type), cmp.Or(seen.Parent, old.Parent)
 		if !ok || old != seen {
 			news = append(news, e)
 		}
@@ -119,18 +125,24 @@ func triples(n int) string { return strings.Repeat(", (?, ?, ?)", n)[2:] }
 const resizing = `entries.resized_at > 0 AND (excluded.status IN ('RESIZE', 'VERIFY_RESIZE', 'REVERT_RESIZE') OR entries.resized_at > ?)`
 
 func recordTx(ctx context.Context, tx *Tx, e Entry) error {
+	if another, err := aliasedTx(ctx, tx, e); err != nil || another {
+		return err
+	}
 	lately := tx.now().Add(-forgottenFor)
 	_, err := tx.Exec(ctx, `
 		INSERT INTO entries (`+entryColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (kind, id, pod) DO UPDATE
 		SET project_id = excluded.project_id, user_id = excluded.user_id, name = excluded.name,
 			zone = excluded.zone, status = excluded.status, created_at = excluded.created_at,
 			vcpus = `+sized("vcpus")+`,
 			ram = `+sized("ram")+`,
+			gigabytes = CASE WHEN excluded.gigabytes = 0 THEN entries.gigabytes ELSE excluded.gigabytes END,
+			type = CASE WHEN excluded.type = '' THEN entries.type ELSE excluded.type END,
+			parent = CASE WHEN excluded.parent = '' THEN entries.parent ELSE excluded.parent END,
 			resized_at = CASE WHEN excluded.vcpus = 0 OR `+resizing+` THEN entries.resized_at ELSE 0 END`,
 		e.Kind, e.ID, e.Pod, e.ProjectID, e.UserID, e.Name, e.Zone, e.Status, e.CreatedAt, e.Size.VCPUs, e.Size.RAM,
-		lately, lately, lately)
+		e.Gigabytes, e.Type, e.Parent, lately, lately, lately)
 	if dangling(err) {
 		return noPod(e.Pod)
 	}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,26 +58,32 @@ func BenchmarkListPorts(b *testing.B) {
 	}
 }
 
-// BenchmarkCreatePorts makes ports one by one, as 16 clients do.
+// BenchmarkCreatePorts makes ports one by one, as 16 clients do: anywhere in the
+// subnet, and in the blocks of two pods.
 func BenchmarkCreatePorts(b *testing.B) {
 	for name, url := range urls(b) {
 		s := storetest.Open(b, store.Options{URL: url})
 		bench(b, s)
-		n := addNetwork(b, s, topology.Network{})
-		addSubnet(b, s, subnetSpec(n.ID, "10.0.0.0/12"))
-		b.Run(name, func(b *testing.B) {
-			b.SetParallelism(8)
-			began := time.Now()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if _, err := s.CreatePorts(context.Background(), []topology.PortSpec{portSpec(n.ID)}); err != nil {
-						b.Error(err)
-						return
+		for what, pods := range map[string][]string{"anywhere": {""}, "in blocks": {"pod1", "pod2"}} {
+			n := addNetwork(b, s, topology.Network{})
+			addSubnet(b, s, subnetSpec(n.ID, "10.0.0.0/12"))
+			b.Run(name+"/"+what, func(b *testing.B) {
+				b.SetParallelism(8)
+				began := time.Now()
+				var turn atomic.Int64
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						spec := portSpec(n.ID)
+						spec.Near = pods[int(turn.Add(1))%len(pods)]
+						if _, err := s.CreatePorts(context.Background(), []topology.PortSpec{spec}); err != nil {
+							b.Error(err)
+							return
+						}
 					}
-				}
+				})
+				b.ReportMetric(float64(b.N)/time.Since(began).Seconds(), "ports/s")
 			})
-			b.ReportMetric(float64(b.N)/time.Since(began).Seconds(), "ports/s")
-		})
+		}
 	}
 }
 

@@ -10,10 +10,15 @@ import (
 
 // PlacedPorts are the mappings of those of the ports that a pod has.
 func (s *Store) PlacedPorts(ctx context.Context, portIDs []string) ([]Mapping, error) {
+	return s.Placed(ctx, KindPort, portIDs)
+}
+
+// Placed are the mappings of those of the things that a pod has.
+func (s *Store) Placed(ctx context.Context, kind string, things []string) ([]Mapping, error) {
 	var placed []Mapping
-	err := details(ctx, s.reader(), portIDs, `
+	err := details(ctx, s.reader(), things, `
 		SELECT `+mappingColumns+` FROM mappings
-		WHERE kind = 'port' AND wanted = 1 AND pod_id <> '' AND id`, `ORDER BY id, pod`, func(row scanner) error {
+		WHERE kind = '`+kind+`' AND wanted = 1 AND pod_id <> '' AND id`, `ORDER BY id, pod`, func(row scanner) error {
 		m, err := scanMapping(row)
 		placed = append(placed, m)
 		return err
@@ -40,7 +45,11 @@ func (s *Store) SetBindings(ctx context.Context, all map[string]topology.Binding
 		return nil
 	}
 	return s.write(ctx, func(tx *Tx) error {
-		for _, id := range slices.Sorted(maps.Keys(all)) { // in one order: two who look at once must not lock each other
+		ports := slices.Sorted(maps.Keys(all)) // in one order: two who look at once must not lock each other
+		if err := hostsMovedTx(ctx, tx, all, ports); err != nil {
+			return err
+		}
+		for _, id := range ports {
 			b := all[id]
 			_, err := tx.Exec(ctx, `
 				UPDATE ports

@@ -36,6 +36,7 @@ func (m Mapping) Pending() bool { return m.Generation != m.Observed }
 // MappingQuery selects mappings; empty fields select all.
 type MappingQuery struct {
 	Kind, ID, Pod, PodID string
+	Project              string
 	Pending              bool   // only those with work left
 	After                Target // only those behind it, for the next page
 	Limit                int
@@ -95,8 +96,8 @@ func wantTx(ctx context.Context, tx *Tx, project string, targets ...Target) (pen
 		if fresh {
 			changed = append(changed, t)
 		}
-		if fresh && t.Kind == KindPort {
-			if err := portPlacedTx(ctx, tx, t.ID, t.Pod); err != nil {
+		if fresh {
+			if err := placedTx(ctx, tx, t); err != nil {
 				return nil, err
 			}
 		}
@@ -105,6 +106,20 @@ func wantTx(ctx context.Context, tx *Tx, project string, targets ...Target) (pen
 		}
 	}
 	return pending, enqueue(ctx, tx, changed...)
+}
+
+// placedTx does what follows from a thing's coming to a pod.
+func placedTx(ctx context.Context, tx *Tx, t Target) error {
+	switch t.Kind {
+	case KindPort:
+		if err := portPlacedTx(ctx, tx, t.ID, t.Pod); err != nil {
+			return err
+		}
+		return respanFloatingIPs(ctx, tx, t.ID)
+	case KindNetwork:
+		return errors.Join(joinedTx(ctx, tx, t.ID), spanRoutersOn(ctx, tx, t.ID))
+	}
+	return nil
 }
 
 // inOrder sorts and drops doubles, so that transactions lock rows in one order.
@@ -117,6 +132,11 @@ func inOrder(targets []Target) []Target {
 }
 
 func wantOne(ctx context.Context, tx *Tx, project string, t Target) (fresh, ready bool, err error) {
+	if t.Kind == KindGroupMembers {
+		if err := lockGroups(ctx, tx, "FOR NO KEY UPDATE", t.ID); err != nil {
+			return false, false, err
+		}
+	}
 	res, err := tx.Exec(ctx, `
 		INSERT INTO mappings (`+mappingColumns+`)
 		VALUES (?, ?, ?, '', ?, 1, 0, 1, 0, '', ?)
@@ -182,6 +202,11 @@ func unwantTx(ctx context.Context, tx *Tx, kind, id string) (left int, err error
 			return 0, err
 		}
 	}
+	if kind == KindNetwork {
+		if _, err := unwantTx(ctx, tx, KindInterconnect, id); err != nil {
+			return 0, err
+		}
+	}
 	err = bump(ctx, tx, kind, id, `
 		UPDATE mappings
 		SET wanted = 0, generation = generation + 1, reason = '', updated_at = ?
@@ -189,6 +214,11 @@ func unwantTx(ctx context.Context, tx *Tx, kind, id string) (left int, err error
 		RETURNING pod`)
 	if err != nil {
 		return 0, err
+	}
+	if kind == KindPort {
+		if err := respanFloatingIPs(ctx, tx, id); err != nil {
+			return 0, err
+		}
 	}
 	err = tx.QueryRow(ctx, `SELECT count(*) FROM mappings WHERE kind = ? AND id = ?`, kind, id).Scan(&left)
 	return left, err
@@ -235,7 +265,7 @@ func (s *Store) ListMappings(ctx context.Context, q MappingQuery) ([]Mapping, er
 func (q MappingQuery) where() (string, []any) {
 	where, args := []string{"1 = 1"}, []any{}
 	for _, c := range []struct{ column, value string }{
-		{"kind", q.Kind}, {"id", q.ID}, {"pod", q.Pod}, {"pod_id", q.PodID},
+		{"kind", q.Kind}, {"id", q.ID}, {"pod", q.Pod}, {"pod_id", q.PodID}, {"project_id", q.Project},
 	} {
 		if c.value != "" {
 			where = append(where, c.column+" = ?")
@@ -252,12 +282,26 @@ func (q MappingQuery) where() (string, []any) {
 	return strings.Join(where, " AND "), args
 }
 
+// ErrGone says that a thing which comes with another one's job has been deleted
+// since that began: what the job has read is old.
+var ErrGone = errors.New("it has been deleted meanwhile")
+
 // Try records that the pod is about to be asked to create the thing. A thing
 // that comes with another one's job (a subnet with its network) has no row yet
-// and gets one, observed.
+// and gets one, observed; with ErrGone if it has been deleted: nobody would
+// remove from the pod what is made now.
 func (s *Store) Try(ctx context.Context, t Target, project string) error {
 	return s.write(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(ctx, `
+		tried, err := affected(tx.Exec(ctx, `
+			UPDATE mappings SET tried = 1, updated_at = ?
+			WHERE kind = ? AND id = ? AND pod = ?`, tx.now(), t.Kind, t.ID, t.Pod))
+		if err != nil || tried {
+			return err
+		}
+		if there, err := isThere(ctx, tx, t); err != nil || !there {
+			return cmp.Or(err, fmt.Errorf("%s: %w", t, ErrGone))
+		}
+		_, err = tx.Exec(ctx, `
 			INSERT INTO mappings (`+mappingColumns+`)
 			VALUES (?, ?, ?, '', ?, 1, 1, 1, 1, '', ?)
 			ON CONFLICT (kind, id, pod) DO UPDATE
@@ -268,6 +312,17 @@ func (s *Store) Try(ctx context.Context, t Target, project string) error {
 		}
 		return err
 	})
+}
+
+// isThere reports whether the thing is in its table, where that may be asked, and
+// keeps it there until the end.
+func isThere(ctx context.Context, tx *Tx, t Target) (bool, error) {
+	table, ok := map[string]string{KindPort: "ports", KindSubnet: "subnets"}[t.Kind]
+	if !ok {
+		return true, nil
+	}
+	found, err := list(ctx, tx, scanString, `SELECT id FROM `+table+` WHERE id = ?`+tx.forChange(), t.ID)
+	return len(found) > 0, err
 }
 
 // Untry takes Try back: the pod never got the request, or refused it.
@@ -287,7 +342,26 @@ func (s *Store) Place(ctx context.Context, t Target, podID, project string) erro
 }
 
 func placeTx(ctx context.Context, tx *Tx, t Target, podID, project string) error {
-	_, err := tx.Exec(ctx, `
+	placed, err := affected(tx.Exec(ctx, `
+		UPDATE mappings SET pod_id = ?, tried = 1, updated_at = ?
+		WHERE kind = ? AND id = ? AND pod = ?`, podID, tx.now(), t.Kind, t.ID, t.Pod))
+	if err == nil && !placed {
+		err = placeNewTx(ctx, tx, t, podID, project)
+	}
+	if err != nil || t.Kind != KindPort {
+		return err
+	}
+	return memberChangedTx(ctx, tx, t.ID, t.Pod)
+}
+
+// placeNewTx is for a thing without a row: wanted, or else, if it has been deleted
+// meanwhile, to be removed from the pod.
+func placeNewTx(ctx context.Context, tx *Tx, t Target, podID, project string) error {
+	there, err := isThere(ctx, tx, t)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
 		INSERT INTO mappings (`+mappingColumns+`)
 		VALUES (?, ?, ?, ?, ?, 1, 1, 1, 1, '', ?)
 		ON CONFLICT (kind, id, pod) DO UPDATE
@@ -295,6 +369,9 @@ func placeTx(ctx context.Context, tx *Tx, t Target, podID, project string) error
 		t.Kind, t.ID, t.Pod, podID, project, tx.now())
 	if dangling(err) {
 		return noPod(t.Pod)
+	}
+	if err == nil && !there {
+		_, err = unwantTx(ctx, tx, t.Kind, t.ID)
 	}
 	return err
 }
@@ -327,10 +404,18 @@ func forgetTx(ctx context.Context, tx *Tx, t Target) error {
 		return err
 	}
 	tx.AfterCommit(func() { tx.store.forgotten.add(t, tx.now()) })
-	if t.Kind == KindNetwork {
-		if err := clearNetworkTx(ctx, tx, t.ID, t.Pod); err != nil {
-			return err
-		}
+	switch t.Kind {
+	case KindImage:
+		_, err = tx.Exec(ctx, `DELETE FROM image_copies WHERE id = ? AND pod = ?`, t.ID, t.Pod)
+	case KindNetwork:
+		err = errors.Join(clearNetworkTx(ctx, tx, t.ID, t.Pod), touchOthers(ctx, tx, t.ID, t.Pod))
+	case KindPort:
+		err = memberChangedTx(ctx, tx, t.ID, t.Pod)
+	case KindServer:
+		err = tookVolumesTx(ctx, tx, m)
+	}
+	if err != nil {
+		return err
 	}
 	var left int
 	if err := tx.QueryRow(ctx, `SELECT count(*) FROM mappings WHERE kind = ? AND id = ?`, t.Kind, t.ID).Scan(&left); err != nil || left > 0 {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/store/storetest"
+	"github.com/tricircle/tricircle/internal/topology"
 )
 
 var (
@@ -235,6 +237,40 @@ func TestObserveKeepsThenTogether(t *testing.T) {
 		}
 		if m, err := s.FindMapping(t.Context(), netIn1); err != nil || !m.Pending() {
 			t.Errorf("mapping = %+v, %v; want it pending", m, err)
+		}
+	})
+}
+
+// TestNothingComesForWhatIsGone: what comes with another one's job is neither begun
+// after its deletion, nor kept.
+func TestNothingComesForWhatIsGone(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := bench(t, s)
+		n := addNetwork(t, s, topology.Network{})
+		made, err := s.CreatePorts(ctx, []topology.PortSpec{{Port: topology.Port{ProjectID: alice, NetworkID: n.ID}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		there := store.Target{Kind: store.KindPort, ID: made[0].ID, Pod: "pod1"}
+		if err := s.Try(ctx, there, alice); err != nil {
+			t.Errorf("a port that is there: %v", err)
+		}
+		for _, kind := range []string{store.KindPort, store.KindSubnet} {
+			gone := store.Target{Kind: kind, ID: "f8b2b1a0-0000-4000-8000-000000000001", Pod: "pod1"}
+			if err := s.Try(ctx, gone, alice); !errors.Is(err, store.ErrGone) {
+				t.Errorf("a %s that is gone is tried: %v", kind, err)
+			}
+			if _, err := s.FindMapping(ctx, gone); !fault.Is(err, fault.NotFound) {
+				t.Errorf("its mapping: %v", err)
+			}
+			if err := s.Place(ctx, gone, "there", alice); err != nil {
+				t.Fatal(err)
+			}
+			m, err := s.FindMapping(ctx, gone)
+			if err != nil || m.Wanted || m.PodID != "there" || !m.Pending() {
+				t.Errorf("a %s that was made for nothing: %+v, %v, want that a job removes it", kind, m, err)
+			}
 		}
 	})
 }

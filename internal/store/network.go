@@ -17,7 +17,7 @@ import (
 var networkShape = &shape{
 	table: "networks",
 	columns: []string{"t.id", "t.project_id", "t.name", "t.description", "t.admin_state_up", "t.shared", "t.external", "t.is_default",
-		"t.mtu", "t.port_security_enabled", "t.network_type", "t.physical_network", "t.segmentation_id", "t.zone_hints", "t.segments",
+		"t.mtu", "t.port_security_enabled", "t.network_type", "t.physical_network", "t.segmentation_id", "t.zone_hints", "t.segments", "t.pod",
 		"t.created_at", "t.updated_at", "t.revision"},
 	fields: map[string]field{
 		"id": {expr: "t.id"}, "project_id": {expr: "t.project_id"}, "name": {expr: "t.name"},
@@ -46,7 +46,7 @@ var networkShape = &shape{
 
 func scanNetwork(row scanner) (n topology.Network, err error) {
 	err = row.Scan(&n.ID, &n.ProjectID, &n.Name, &n.Description, &n.AdminStateUp, &n.Shared, &n.External, &n.IsDefault,
-		&n.MTU, &n.PortSecurityEnabled, &n.Type, &n.PhysicalNetwork, &n.SegmentationID, intoJSON(&n.ZoneHints), intoJSON(&n.Segments),
+		&n.MTU, &n.PortSecurityEnabled, &n.Type, &n.PhysicalNetwork, &n.SegmentationID, intoJSON(&n.ZoneHints), intoJSON(&n.Segments), &n.Pod,
 		intoTime(&n.CreatedAt), intoTime(&n.UpdatedAt), &n.Revision)
 	return n, err
 }
@@ -86,13 +86,18 @@ func createNetwork(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.N
 		return err
 	}
 	n.ZoneHints, n.Subnets = append([]string{}, n.ZoneHints...), []string{}
+	if n.External {
+		if err := choosePod(ctx, tx, n); err != nil {
+			return err
+		}
+	}
 	n.CreatedAt = tx.now()
 	n.UpdatedAt, n.Revision = n.CreatedAt, 1
 	_, err := tx.Exec(ctx, `
 		INSERT INTO networks (`+bare(networkShape)+`)
 		VALUES (`+marks(len(networkShape.columns))+`)`,
 		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.IsDefault,
-		n.MTU, n.PortSecurityEnabled, n.Type, n.PhysicalNetwork, n.SegmentationID, asJSON(n.ZoneHints), asJSON(segmentsOf(n)),
+		n.MTU, n.PortSecurityEnabled, n.Type, n.PhysicalNetwork, n.SegmentationID, asJSON(n.ZoneHints), asJSON(segmentsOf(n)), n.Pod,
 		n.CreatedAt, n.UpdatedAt, n.Revision)
 	if err != nil {
 		return fmt.Errorf("cannot create network: %w", err)
@@ -191,7 +196,7 @@ func (tx *Tx) forChange() string {
 
 func updateNetwork(ctx context.Context, tx *Tx, f topology.Fabric, before topology.Network, n *topology.Network) error {
 	if n.MTU != before.MTU {
-		if err := f.CheckMTU(n.MTU); err != nil {
+		if err := f.CheckMTU(n); err != nil {
 			return err
 		}
 	}
@@ -220,15 +225,23 @@ func updateNetwork(ctx context.Context, tx *Tx, f topology.Fabric, before topolo
 			return err
 		}
 	}
+	switch {
+	case before.External && !n.External:
+		n.Pod = ""
+	case n.External && !before.External:
+		if err := choosePod(ctx, tx, n); err != nil {
+			return err
+		}
+	}
 	n.IsDefault = n.IsDefault && n.External
 	n.UpdatedAt, n.Revision = tx.now(), before.Revision+1
 	_, err := tx.Exec(ctx, `
 		UPDATE networks
 		SET name = ?, description = ?, admin_state_up = ?, shared = ?, external = ?, is_default = ?, mtu = ?,
-			port_security_enabled = ?, segmentation_id = ?, updated_at = ?, revision = ?
+			port_security_enabled = ?, segmentation_id = ?, pod = ?, updated_at = ?, revision = ?
 		WHERE id = ?`,
 		n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.IsDefault, n.MTU,
-		n.PortSecurityEnabled, n.SegmentationID, n.UpdatedAt, n.Revision, n.ID)
+		n.PortSecurityEnabled, n.SegmentationID, n.Pod, n.UpdatedAt, n.Revision, n.ID)
 	if err != nil {
 		return err
 	}
@@ -339,8 +352,8 @@ func deleteNetwork(ctx context.Context, tx *Tx, id string) error {
 	}
 	using, err := list(ctx, tx, scanString, `
 		SELECT id FROM ports
-		WHERE network_id = ? AND device_owner <> ?
-		ORDER BY id`, id, topology.OwnerDHCP)
+		WHERE network_id = ? AND device_owner NOT IN (?, ?)
+		ORDER BY id`, id, topology.OwnerDHCP, topology.OwnerPodRouter)
 	if err != nil {
 		return err
 	}

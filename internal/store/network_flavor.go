@@ -85,7 +85,7 @@ func (r NetworkFlavors) AddProfile(ctx context.Context, flavor, profile string) 
 // RemoveProfile takes a profile from the flavor.
 func (r NetworkFlavors) RemoveProfile(ctx context.Context, flavor, profile string) error {
 	return r.store.write(ctx, func(tx *Tx) error {
-		gone, err := inserted(tx.Exec(ctx, `DELETE FROM flavor_profiles WHERE flavor_id = ? AND profile_id = ?`, flavor, profile))
+		gone, err := affected(tx.Exec(ctx, `DELETE FROM flavor_profiles WHERE flavor_id = ? AND profile_id = ?`, flavor, profile))
 		if err == nil && !gone {
 			err = topology.NotOfFlavor(flavor, profile)
 		}

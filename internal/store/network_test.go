@@ -22,7 +22,7 @@ const (
 )
 
 var testFabric = topology.Fabric{Physical: []topology.PhysicalNetwork{
-	{Name: "bridge", Flat: true, VLANs: []topology.VLANRange{{Min: 101, Max: 103}}},
+	{Name: "bridge", Flat: true, VLANs: []topology.SegmentRange{{Min: 101, Max: 103}}},
 }}
 
 // bench is a store with a fabric and two pods.
@@ -140,12 +140,67 @@ func TestSegments(t *testing.T) {
 	})
 }
 
+// TestPodSegments: what a pod has of its own is not given to a network, and left by
+// one that was given it before, if nobody named it and no pod has the network.
+func TestPodSegments(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := bench(t, s)
+		own := func(ids ...int) {
+			t.Helper()
+			var all []topology.Segment
+			for _, id := range ids {
+				all = append(all, topology.Segment{Physical: "bridge", ID: id})
+			}
+			if err := s.SetPodSegments(ctx, "pod1", all); err != nil {
+				t.Fatal(err)
+			}
+		}
+		leave := func(n topology.Network, want bool) topology.Network {
+			t.Helper()
+			left, err := s.LeaveSegment(ctx, n.ID, "pod1")
+			if err != nil || left != want {
+				t.Errorf("left %d: %v, %v, want %v", n.SegmentationID, left, err, want)
+			}
+			now, err := s.FindNetwork(ctx, n.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (now.SegmentationID != n.SegmentationID) != want {
+				t.Errorf("the segment was %d, is %d", n.SegmentationID, now.SegmentationID)
+			}
+			return now
+		}
+		own(101, 103)
+		n := addNetwork(t, s, topology.Network{})
+		if n.SegmentationID != 102 {
+			t.Errorf("segment = %d, want the only free one", n.SegmentationID)
+		}
+		_, err := s.CreateNetworks(ctx, []topology.Network{{ProjectID: alice}})
+		refused(t, err, "NoNetworkAvailable")
+		_, err = s.LeaveSegment(ctx, n.ID, "pod1")
+		refused(t, err, "NoNetworkAvailable")
+		own(101)
+		n = leave(n, true)
+		at := store.Target{Kind: store.KindNetwork, ID: n.ID, Pod: "pod2"}
+		if _, err := s.Want(ctx, alice, at); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Try(ctx, at, alice); err != nil {
+			t.Fatal(err)
+		}
+		leave(n, false) // pod2 may have it
+		own()
+		leave(addNetwork(t, s, topology.Network{Type: "vlan", PhysicalNetwork: "bridge", SegmentationID: 101}), false)
+	})
+}
+
 func TestSegmentsConcurrently(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx := bench(t, s)
 		f := testFabric
-		f.Physical = []topology.PhysicalNetwork{{Name: "bridge", VLANs: []topology.VLANRange{{Min: 1, Max: 40}}}}
+		f.Physical = []topology.PhysicalNetwork{{Name: "bridge", VLANs: []topology.SegmentRange{{Min: 1, Max: 40}}}}
 		if err := s.SetFabric(f); err != nil {
 			t.Fatal(err)
 		}
@@ -249,5 +304,39 @@ func TestUpdateNetwork(t *testing.T) {
 		refused(t, err, "InvalidSharedSetting")
 		_, err = s.UpdateNetwork(ctx, "none", func(*topology.Network) error { return nil })
 		refused(t, err, "NetworkNotFound")
+	})
+}
+
+// A vxlan network gets an identifier of its own, holds it as a vlan network holds
+// its VLAN, and no frame of it is larger than the tunnels carry.
+func TestVXLAN(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := bench(t, s)
+		f := testFabric
+		f.VNIs = []topology.SegmentRange{{Min: 1901, Max: 1902}}
+		if err := s.SetFabric(f); err != nil {
+			t.Fatal(err)
+		}
+		a := addNetwork(t, s, topology.Network{Type: "vxlan"})
+		b := addNetwork(t, s, topology.Network{Type: "vxlan"})
+		if a.MTU != 1450 || a.PhysicalNetwork != "" || a.SegmentationID == b.SegmentationID {
+			t.Errorf("networks are %+v and %+v", a, b)
+		}
+		_, err := s.CreateNetworks(ctx, []topology.Network{{ProjectID: alice, Type: "vxlan"}})
+		refused(t, err, "NoNetworkAvailable")
+		_, err = s.CreateNetworks(ctx, []topology.Network{{ProjectID: alice, Type: "vxlan", SegmentationID: a.SegmentationID}})
+		refused(t, err, "TunnelIdInUse")
+		if err := s.DeleteNetwork(ctx, a.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		if again := addNetwork(t, s, topology.Network{Type: "vxlan"}); again.SegmentationID != a.SegmentationID {
+			t.Errorf("VNI %d, want the one that is free again, %d", again.SegmentationID, a.SegmentationID)
+		}
+		_, err = s.UpdateNetwork(ctx, b.ID, func(n *topology.Network) error {
+			n.MTU = 1451
+			return nil
+		})
+		refused(t, err, "InvalidInput")
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/topology"
 )
 
 // Pod is one OpenStack cloud behind Tricircle.
@@ -26,6 +27,9 @@ type Pod struct {
 	// Drift is what to do about things that were changed or deleted there by hand:
 	// DriftReport or DriftRepair.
 	Drift string `json:"drift"`
+	// MessageBus says where the URL of the pod's message bus is, env:NAME or file:PATH.
+	// Empty: its operator has not granted it.
+	MessageBus string `json:"message_bus"`
 	// Number is the pod's own, from 0, given by CreatePod and never given again; a
 	// pod that returns under its name has it back.
 	Number    int       `json:"number"`
@@ -39,14 +43,14 @@ const (
 	DriftRepair = "repair"
 )
 
-const podColumns = `name, region, zone, pod_zone, cloud, interface, dhcp_ports, cordoned, drift, created_at, updated_at`
+const podColumns = `name, region, zone, pod_zone, cloud, interface, dhcp_ports, cordoned, drift, message_bus, created_at, updated_at`
 
 // selectPods reads what scanPod wants.
 const selectPods = `SELECT ` + podColumns + `, (SELECT number FROM pod_numbers WHERE pod_numbers.name = pods.name) FROM pods`
 
 func scanPod(row scanner) (p Pod, err error) {
 	err = row.Scan(&p.Name, &p.Region, &p.Zone, &p.PodZone, &p.Cloud, &p.Interface, &p.DHCPPorts,
-		&p.Cordoned, &p.Drift, intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt), &p.Number)
+		&p.Cordoned, &p.Drift, &p.MessageBus, intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt), &p.Number)
 	return p, err
 }
 
@@ -79,8 +83,8 @@ func (s *Store) createPod(ctx context.Context, p Pod, then func(*Tx) error) (Pod
 	err := s.write(ctx, func(tx *Tx) error {
 		p.CreatedAt = tx.now().UTC().Truncate(time.Microsecond)
 		p.UpdatedAt = p.CreatedAt
-		_, err := tx.Exec(ctx, `INSERT INTO pods (`+podColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			p.Name, p.Region, p.Zone, p.PodZone, p.Cloud, p.Interface, p.DHCPPorts, p.Cordoned, p.Drift, p.CreatedAt, p.UpdatedAt)
+		_, err := tx.Exec(ctx, `INSERT INTO pods (`+podColumns+`) VALUES (`+marks(12)+`)`,
+			p.Name, p.Region, p.Zone, p.PodZone, p.Cloud, p.Interface, p.DHCPPorts, p.Cordoned, p.Drift, p.MessageBus, p.CreatedAt, p.UpdatedAt)
 		if duplicate(err) {
 			return fault.New(fault.Conflict, "", "pod %s exists already", p.Name)
 		}
@@ -126,9 +130,9 @@ func (s *Store) UpdatePod(ctx context.Context, name string, change func(*Pod) er
 		p.Name, p.CreatedAt, p.UpdatedAt = name, created, tx.now().UTC().Truncate(time.Microsecond)
 		_, err := tx.Exec(ctx, `
 			UPDATE pods
-			SET region = ?, zone = ?, pod_zone = ?, cloud = ?, interface = ?, dhcp_ports = ?, cordoned = ?, drift = ?, updated_at = ?
+			SET region = ?, zone = ?, pod_zone = ?, cloud = ?, interface = ?, dhcp_ports = ?, cordoned = ?, drift = ?, message_bus = ?, updated_at = ?
 			WHERE name = ?`,
-			p.Region, p.Zone, p.PodZone, p.Cloud, p.Interface, p.DHCPPorts, p.Cordoned, p.Drift, p.UpdatedAt, name)
+			p.Region, p.Zone, p.PodZone, p.Cloud, p.Interface, p.DHCPPorts, p.Cordoned, p.Drift, p.MessageBus, p.UpdatedAt, name)
 		if err != nil || p.Region == region {
 			return err
 		}
@@ -159,6 +163,9 @@ func (s *Store) DeletePod(ctx context.Context, name string) error {
 		if used.tenants() || len(used) > 0 && !p.Cordoned {
 			return fault.New(fault.Conflict, "", "pod %s still has %s%s", name, used, used.hint())
 		}
+		if err := checkNoGateway(ctx, tx, name); err != nil {
+			return err
+		}
 		if clearing, err = clearPod(ctx, tx, name); err != nil || len(clearing) > 0 {
 			return err
 		}
@@ -172,6 +179,19 @@ func (s *Store) DeletePod(ctx context.Context, name string) error {
 	return err
 }
 
+// checkNoGateway refuses to remove a pod by which routers reach the outside.
+func checkNoGateway(ctx context.Context, tx *Tx, pod string) error {
+	var used int
+	err := tx.QueryRow(ctx, `
+		SELECT count(*) FROM routers r
+		JOIN mappings m ON m.kind = 'network' AND m.id = r.gateway_network
+		WHERE m.pod = ? AND m.wanted = 1`, pod).Scan(&used)
+	if err == nil && used > 0 {
+		err = fault.New(fault.Conflict, "", "pod %s still has the gateways of %s", pod, count(used, KindRouter))
+	}
+	return err
+}
+
 // clearPod forgets what was only seen in the pod and has jobs remove what was
 // made there. It returns what is left until they have.
 func clearPod(ctx context.Context, tx *Tx, pod string) ([]string, error) {
@@ -181,7 +201,7 @@ func clearPod(ctx context.Context, tx *Tx, pod string) ([]string, error) {
 	if err := leavePodTx(ctx, tx, pod); err != nil {
 		return nil, err
 	}
-	reserved, err := list(ctx, tx, scanString, `SELECT id FROM ports WHERE pod = ?`, pod)
+	reserved, err := list(ctx, tx, scanString, `SELECT id FROM ports WHERE pod = ? AND device_owner = ?`, pod, topology.OwnerDHCP)
 	if err != nil {
 		return nil, err
 	}
@@ -200,6 +220,18 @@ func clearPod(ctx context.Context, tx *Tx, pod string) ([]string, error) {
 	}
 	if err := enqueue(ctx, tx, inOrder(made)...); err != nil {
 		return nil, err
+	}
+	for _, t := range made {
+		var err error
+		switch t.Kind {
+		case KindRouter:
+			err = spanRouter(ctx, tx, t.ID)
+		case KindPort: // the other pods need not let it in any more
+			err = portPlacedTx(ctx, tx, t.ID, pod)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	left, err := podUse(ctx, tx, pod)
 	return left.words(), err
@@ -251,6 +283,9 @@ func Shared(kind string) bool { return slices.Contains(shared, any(kind)) }
 
 // leavePodTx forgets what the pod has in common with others.
 func leavePodTx(ctx context.Context, tx *Tx, pod string) error {
+	if err := leaveHomesTx(ctx, tx, pod); err != nil {
+		return err
+	}
 	gone, err := list(ctx, tx, scanTarget, `
 		DELETE FROM mappings
 		WHERE pod = ? AND kind IN (`+marks(len(shared))+`)

@@ -180,11 +180,11 @@ func createPort(ctx context.Context, tx *Tx, g *ground, spec topology.PortSpec) 
 	_, err = tx.Exec(ctx, `
 		INSERT INTO ports (`+bare(portShape)+`, landlord)
 		VALUES (`+marks(len(portShape.columns)+1)+`)`,
-		append(portValues(&p), sql.NullString{String: g.network.ProjectID, Valid: g.network.ProjectID != p.ProjectID})...)
+		append(portValues(&p), landlord(&g.network, &p))...)
 	if err != nil {
 		return p, fmt.Errorf("cannot create port: %w", err)
 	}
-	if err := (placement{&p, g.subnets}).takeAddresses(ctx, tx, spec.WantIPs); err != nil {
+	if err := (placement{&p, g.subnets, spec.Near}).takeAddresses(ctx, tx, spec.WantIPs); err != nil {
 		return p, err
 	}
 	if err := addTags(ctx, tx, "ports", p.ID, spec.Tags); err != nil {
@@ -194,6 +194,12 @@ func createPort(ctx context.Context, tx *Tx, g *ground, spec topology.PortSpec) 
 		return p, err
 	}
 	return p, insertGroups(ctx, tx, p.ID, groups)
+}
+
+// landlord is who sees the port besides its own project. Nobody sees what only a
+// pod's router needs.
+func landlord(n *topology.Network, p *topology.Port) sql.NullString {
+	return sql.NullString{String: n.ProjectID, Valid: n.ProjectID != p.ProjectID && p.DeviceOwner != topology.OwnerPodRouter}
 }
 
 // chooseGroups is the groups of a new port.

@@ -16,10 +16,13 @@ var portForwardings = newRecord(record[topology.PortForwarding]{
 	shape: shape{table: "port_forwardings", missing: topology.NoPortForwarding},
 	check: checkForwarding,
 	saved: func(ctx context.Context, tx *Tx, before, after *topology.PortForwarding) error {
-		if after != nil {
-			return nil
+		if after != nil && before != nil {
+			return spanFloatingIP(ctx, tx, after.FloatingIPID, before.PortID)
 		}
-		return freeRouters(ctx, tx, before.FloatingIPID)
+		if after != nil {
+			return spanFloatingIP(ctx, tx, after.FloatingIPID)
+		}
+		return forwardingEnded(ctx, tx, before)
 	},
 })
 
@@ -108,6 +111,14 @@ func leadThrough(ctx context.Context, tx *Tx, f *topology.FloatingIP, p *topolog
 	return err
 }
 
+// forwardingEnded does what comes with the end of a forwarding.
+func forwardingEnded(ctx context.Context, tx *Tx, f *topology.PortForwarding) error {
+	if err := freeRouters(ctx, tx, f.FloatingIPID); err != nil {
+		return err
+	}
+	return spanFloatingIP(ctx, tx, f.FloatingIPID, f.PortID)
+}
+
 // freeRouters takes those of the floating IPs off their router that serve and
 // forward nothing any more.
 func freeRouters(ctx context.Context, tx *Tx, ids ...string) error {
@@ -147,7 +158,10 @@ func endForwardings(ctx context.Context, tx *Tx, portID string, left []topology.
 		if has[f.Address.String()] {
 			continue
 		}
-		if err := portForwardings.remove(ctx, tx, f.ID, nil); err != nil {
+		if err := dropRow(ctx, tx, "port_forwardings", f.ID); err != nil {
+			return err
+		}
+		if err := forwardingEnded(ctx, tx, &f); err != nil {
 			return err
 		}
 	}

@@ -107,11 +107,16 @@ func portMoved(ctx context.Context, tx *Tx, p *topology.Port) error {
 	if err != nil {
 		return err
 	}
+	if topology.IsRouterPort(p.DeviceOwner) || p.DeviceOwner == topology.OwnerPodRouter {
+		return touchTx(ctx, tx, KindRouter, p.DeviceID) // which brings it along
+	}
 	if p.Pod != "" {
 		return touchTx(ctx, tx, KindNetwork, p.NetworkID)
 	}
-	if err := touchTx(ctx, tx, KindPort, p.ID); err != nil {
-		return err
+	for _, kind := range []string{KindPort, KindShadowPort} {
+		if err := touchTx(ctx, tx, kind, p.ID); err != nil {
+			return err
+		}
 	}
 	return touchRemotes(ctx, tx, p.ID, p.SecurityGroups)
 }
@@ -160,7 +165,7 @@ func changeAddresses(ctx context.Context, tx *Tx, before, p *topology.Port, want
 			return err
 		}
 	}
-	if err := (placement{p, subnets}).takeAddresses(ctx, tx, add); err != nil {
+	if err := (placement{port: p, subnets: subnets}).takeAddresses(ctx, tx, add); err != nil {
 		return err
 	}
 	return orderAddresses(ctx, tx, p)

@@ -218,7 +218,7 @@ func checkScopeShared(ctx context.Context, tx *Tx, p *topology.RBACPolicy) error
 
 func grantTx(ctx context.Context, tx *Tx, p *topology.RBACPolicy) (bool, error) {
 	p.ID = uuid.NewString()
-	return inserted(tx.Exec(ctx, `
+	return affected(tx.Exec(ctx, `
 		INSERT INTO rbac_policies (`+bare(rbacShape)+`)
 		VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`, p.ID, p.ProjectID, p.ObjectType, p.ObjectID, p.Action, p.Target))

@@ -11,8 +11,13 @@ func releaseTx(ctx context.Context, tx *Tx, kind, id string) error {
 	switch kind {
 	case KindServer:
 		return releaseServer(ctx, tx, id)
-	case KindFlavor, KindKeypair:
+	case KindFlavor, KindKeypair, KindNamespace, KindVolumeType, KindQoSSpecs, KindGroupType, KindDefaultType:
 		_, err := tx.Exec(ctx, `DELETE FROM replicas WHERE kind = ? AND id = ? AND deleted = 1 AND attempt = ''`, kind, id)
+		return err
+	case KindVolume, KindVolumeFill:
+		return forgetFillTx(ctx, tx, id)
+	case KindImage:
+		_, err := tx.Exec(ctx, `DELETE FROM images WHERE id = ?`, id)
 		return err
 	case KindPort:
 		held = []string{

@@ -49,13 +49,20 @@ const (
 // Copy is what a pod was last told of a replica.
 type Copy struct {
 	Pod     string
+	PodID   string          // its ID there; empty: ours
 	Content json.RawMessage // nil: it has none
 	// Settled says that nothing is left to be done there.
 	Settled bool
 }
 
 // replicated are the kinds that are the same in every pod.
-var replicated = []any{KindFlavor, KindKeypair}
+var replicated = []any{KindFlavor, KindKeypair, KindNamespace, KindQoSSpecs, KindVolumeType, KindGroupType, KindDefaultType}
+
+// Named says that each pod gives things of the kind an ID of its own: a pod's is
+// found by its name.
+func Named(kind string) bool {
+	return kind == KindVolumeType || kind == KindQoSSpecs || kind == KindGroupType
+}
 
 // AttemptTarget is the job that looks after a change if its maker does not.
 func AttemptTarget(attempt Attempt, kind, id string) Target {
@@ -225,7 +232,12 @@ func tellTx(ctx context.Context, tx *Tx, kind, id string, copies []Copy) error {
 			if err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, `UPDATE mappings SET pod_id = id WHERE kind = ? AND id = ? AND pod = ?`, kind, id, c.Pod); err != nil {
+			if !Named(kind) {
+				c.PodID = id
+			}
+		}
+		if c.PodID != "" {
+			if err := callTx(ctx, tx, t, c.PodID); err != nil {
 				return err
 			}
 		}
@@ -236,6 +248,38 @@ func tellTx(ctx context.Context, tx *Tx, kind, id string, copies []Copy) error {
 		}
 	}
 	return nil
+}
+
+// callTx records what the pod calls the thing.
+func callTx(ctx context.Context, tx *Tx, t Target, podID string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE mappings SET pod_id = ?
+		WHERE kind = ? AND id = ? AND pod = ?`, podID, t.Kind, t.ID, t.Pod)
+	if err != nil || !Named(t.Kind) {
+		return err
+	}
+	return aliasTx(ctx, tx, t, podID)
+}
+
+// MeetReplica records that the pod had the thing before, under its own ID: it is to
+// have it from now on, and what is there counts as told to it.
+func (s *Store) MeetReplica(ctx context.Context, kind, id string, c Copy) error {
+	return s.write(ctx, func(tx *Tx) error {
+		if err := placeTx(ctx, tx, Target{Kind: kind, ID: id, Pod: c.Pod}, c.PodID, ""); err != nil {
+			return err
+		}
+		return tellTx(ctx, tx, kind, id, []Copy{c})
+	})
+}
+
+// FindReplicaNamed returns the one that has the name in the region, also one that
+// is being made, or fault.NotFound.
+func (s *Store) FindReplicaNamed(ctx context.Context, kind, name string) (Replica, error) {
+	return find(ctx, s.reader(), noReplica(kind, name), scanReplica, `
+		SELECT `+replicaColumns+` FROM replicas
+		WHERE kind = ? AND name = ? AND deleted = 0
+		ORDER BY content = '', id
+		LIMIT 1`, kind, name)
 }
 
 // FindCopy is what the pod was last told; nil when it was told nothing.
@@ -271,8 +315,10 @@ func welcomeTx(ctx context.Context, tx *Tx, pod string) error {
 	if others > 0 {
 		targets = append(targets, Target{Kind: KindCatalog, ID: pod, Pod: pod})
 	}
-	_, err := wantTx(ctx, tx, "", targets...)
-	return err
+	if _, err := wantTx(ctx, tx, "", targets...); err != nil {
+		return err
+	}
+	return spreadImagesTx(ctx, tx, "", pod)
 }
 
 // Owners are the users who have anything in the region, for kinds that belong to

@@ -124,24 +124,56 @@ func leaveTx(ctx context.Context, tx *Tx, t Target) error {
 	if err != nil || needed {
 		return err
 	}
+	if err := leaveOneTx(ctx, tx, t); err != nil {
+		return err
+	}
+	switch t.Kind {
+	case KindNetwork:
+		if err := leaveOneTx(ctx, tx, Target{KindInterconnect, t.ID, t.Pod}); err != nil {
+			return err
+		}
+		return spanRoutersOn(ctx, tx, t.ID)
+	case KindSecurityGroup:
+		remotes, err := namedBy(ctx, tx, t.ID)
+		if err != nil {
+			return err
+		}
+		return dropMembersTx(ctx, tx, remotes...)
+	}
+	return nil
+}
+
+// leaveOneTx unwants the thing in this one pod.
+func leaveOneTx(ctx context.Context, tx *Tx, t Target) error {
 	return bump(ctx, tx, t.Kind, t.ID, `
 		UPDATE mappings
 		SET wanted = 0, generation = generation + 1, reason = '', updated_at = ?
-		WHERE kind = ? AND id = ? AND pod = ? AND wanted = 1
+		WHERE kind = ? AND id = ? AND wanted = 1 AND pod = ?
 		RETURNING pod`, t.Pod)
 }
 
-// neededTx reports whether a port in the pod stands on the network, or is in the
+// neededTx reports whether a port in the pod stands on the network (a router's follows
+// the network, it does not keep it), or a gateway or floating IP of it is there, or a port is in the
 // group, or another group's rules name the group. The default group is the pod's
 // own and stays.
 func neededTx(ctx context.Context, tx *Tx, t Target) (needed bool, err error) {
 	switch t.Kind {
 	case KindNetwork:
 		err = tx.QueryRow(ctx, `
-			SELECT count(*) > 0 FROM mappings m
-			JOIN ports p ON p.id = m.id
-			WHERE m.kind = 'port' AND m.pod = ? AND m.wanted = 1
-			AND p.network_id = ? AND p.device_owner <> ?`, t.Pod, t.ID, topology.OwnerDHCP).Scan(&needed)
+			SELECT count(*) > 0 FROM (
+				SELECT m.id FROM mappings m
+				JOIN ports p ON p.id = m.id
+				WHERE m.kind IN ('port', 'shadow_port') AND m.pod = ? AND m.wanted = 1
+				AND p.network_id = ? AND p.device_owner NOT IN (?, ?, `+interfaceOwners+`)
+				UNION ALL
+				SELECT r.id FROM routers r
+				JOIN networks n ON n.id = r.gateway_network
+				WHERE n.id = ? AND n.pod = ?
+				UNION ALL
+				SELECT f.id FROM floating_ips f
+				JOIN mappings m ON m.kind = 'floating_ip' AND m.id = f.id AND m.wanted = 1
+				WHERE f.network_id = ? AND m.pod = ?
+			) AS users`, t.Pod, t.ID, topology.OwnerDHCP, topology.OwnerPodRouter, t.ID, t.Pod, t.ID, t.Pod).Scan(&needed)
 	case KindTrunk:
 		err = tx.QueryRow(ctx, `
 			SELECT count(*) > 0 FROM trunks t
@@ -150,13 +182,19 @@ func neededTx(ctx context.Context, tx *Tx, t Target) (needed bool, err error) {
 	case KindQoSPolicy:
 		err = tx.QueryRow(ctx, `
 			SELECT count(*) > 0 FROM qos_uses u
-			JOIN mappings m ON m.id = u.id AND m.kind = CASE u.kind WHEN 'ports' THEN 'port' WHEN 'networks' THEN 'network' ELSE '' END
+			JOIN mappings m ON m.id = u.id AND m.kind = CASE u.kind
+				WHEN 'ports' THEN 'port' WHEN 'networks' THEN 'network' WHEN 'floating_ips' THEN 'floating_ip' WHEN 'routers' THEN 'router' ELSE '' END
 			WHERE u.policy_id = ? AND m.pod = ? AND m.wanted = 1`, t.ID, t.Pod).Scan(&needed)
 	case KindAddressGroup:
 		err = tx.QueryRow(ctx, `
 			SELECT count(*) > 0 FROM security_group_rules r
 			JOIN mappings m ON m.id = r.group_id AND m.kind = 'security_group'
 			WHERE r.remote_address_group_id = ? AND m.pod = ? AND m.wanted = 1`, t.ID, t.Pod).Scan(&needed)
+	case KindGroupMembers:
+		err = tx.QueryRow(ctx, `
+			SELECT count(*) > 0 FROM security_group_rules r
+			JOIN mappings m ON m.id = r.group_id AND m.kind = 'security_group'
+			WHERE r.remote_group_id = ? AND m.pod = ? AND m.wanted = 1`, t.ID, t.Pod).Scan(&needed)
 	case KindSecurityGroup:
 		err = tx.QueryRow(ctx, `
 			SELECT count(*) > 0 FROM (
@@ -204,6 +242,9 @@ func clearNetworkTx(ctx context.Context, tx *Tx, network, pod string) error {
 		if err := deletePort(ctx, tx, id); err != nil {
 			return err
 		}
+	}
+	if err := clearBlocks(ctx, tx, network, pod); err != nil {
+		return err
 	}
 	_, err = tx.Exec(ctx, `
 		DELETE FROM mappings

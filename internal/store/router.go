@@ -88,7 +88,10 @@ func createRouter(ctx context.Context, tx *Tx, spec RouterSpec) (topology.Router
 	if err := setGateway(ctx, tx, &r, *spec.WantGateway); err != nil {
 		return r, err
 	}
-	return r, saveRouter(ctx, tx, &r)
+	if err := saveRouter(ctx, tx, &r); err != nil {
+		return r, err
+	}
+	return r, spanRouter(ctx, tx, r.ID)
 }
 
 // FindRouter returns the router, whoever owns it, or fault.NotFound.
@@ -173,7 +176,10 @@ func (s *Store) UpdateRouter(ctx context.Context, id string, change func(*Router
 		if spec.WantGateway == nil && reflect.DeepEqual(before, r) {
 			return nil
 		}
-		return saveRouter(ctx, tx, &r)
+		if err := saveRouter(ctx, tx, &r); err != nil {
+			return err
+		}
+		return spanRouter(ctx, tx, r.ID)
 	})
 	return r, err
 }
@@ -279,6 +285,9 @@ func (s *Store) DeleteRouter(ctx context.Context, id string, check func(*topolog
 				return err
 			}
 		}
-		return dropRow(ctx, tx, "routers", id)
+		if err := dropRow(ctx, tx, "routers", id); err != nil {
+			return err
+		}
+		return unwantOrRelease(ctx, tx, KindRouter, id)
 	})
 }

@@ -47,7 +47,22 @@ func addSubnetInterface(ctx context.Context, tx *Tx, routerID, subnetID string) 
 	if err != nil {
 		return i, err
 	}
-	return Interface{r, p.ID, sub.NetworkID, []string{sub.ID}}, saveRouter(ctx, tx, &r)
+	if err := saveRouter(ctx, tx, &r); err != nil {
+		return i, err
+	}
+	return Interface{r, p.ID, sub.NetworkID, []string{sub.ID}}, interfaceMoved(ctx, tx, r.ID, sub.NetworkID)
+}
+
+// interfaceMoved says that the router has come to the network, or has left it: it
+// is in other pods then, and the network's servers get another gateway.
+func interfaceMoved(ctx context.Context, tx *Tx, routerID, networkID string) error {
+	if err := lockNetwork(ctx, tx, networkID); err != nil {
+		return err
+	}
+	if err := spanRouter(ctx, tx, routerID); err != nil {
+		return err
+	}
+	return touchTx(ctx, tx, KindNetwork, networkID)
 }
 
 // routerAt is the router, locked, with the subnets where it is and its ports.
@@ -58,8 +73,11 @@ func routerAt(ctx context.Context, tx *Tx, id string) (r topology.Router, has []
 	if ports, err = routerPorts(ctx, tx, id); err != nil {
 		return r, nil, nil, err
 	}
-	has, _, err = reached(ctx, tx, ports)
-	return r, has, ports, err
+	if has, _, err = reached(ctx, tx, ports); err != nil {
+		return r, nil, nil, err
+	}
+	bridge, err := bridgeSubnets(ctx, tx, r.ProjectID)
+	return r, append(has, bridge...), ports, err
 }
 
 // portOnSubnet is the interface's port. IPv6 prefixes of one network share a port,
@@ -119,7 +137,10 @@ func (s *Store) AddPortInterface(ctx context.Context, routerID, portID string) (
 		if err := attachPortsTx(ctx, tx, []string{p.ID}, r.ID, r.InterfaceOwner()); err != nil {
 			return err
 		}
-		return saveRouter(ctx, tx, &r)
+		if err := saveRouter(ctx, tx, &r); err != nil {
+			return err
+		}
+		return interfaceMoved(ctx, tx, r.ID, p.NetworkID)
 	})
 	return i, err
 }
@@ -160,7 +181,10 @@ func (s *Store) RemoveInterface(ctx context.Context, routerID, portID, subnetID 
 		if err := leaveSubnets(ctx, tx, p, i.SubnetIDs); err != nil {
 			return err
 		}
-		return saveRouter(ctx, tx, &r)
+		if err := saveRouter(ctx, tx, &r); err != nil {
+			return err
+		}
+		return interfaceMoved(ctx, tx, r.ID, p.NetworkID)
 	})
 	return i, err
 }

@@ -103,7 +103,7 @@ func insertRule(ctx context.Context, tx *Tx, r *topology.Rule) error {
 	}
 	r.CreatedAt = tx.now()
 	r.UpdatedAt = r.CreatedAt
-	got, err := inserted(tx.Exec(ctx, `
+	got, err := affected(tx.Exec(ctx, `
 		INSERT INTO security_group_rules (`+bare(ruleShape)+`, rule_key)
 		VALUES (`+marks(len(ruleShape.columns)+1)+`)
 		ON CONFLICT DO NOTHING`,
@@ -157,6 +157,9 @@ func (s *Store) DeleteRule(ctx context.Context, id string, check func(*topology.
 		if _, err := tx.Exec(ctx, `DELETE FROM security_group_rules WHERE id = ?`, id); err != nil {
 			return err
 		}
-		return touchGroup(ctx, tx, r.GroupID)
+		if err := touchGroup(ctx, tx, r.GroupID); err != nil || r.RemoteGroupID == "" {
+			return err
+		}
+		return dropMembersTx(ctx, tx, r.RemoteGroupID)
 	})
 }

@@ -1,5 +1,13 @@
 -- The tables after all migrations. Made by go generate; do not edit.
 
+CREATE TABLE address_blocks (
+    subnet_id TEXT NOT NULL REFERENCES subnets (id) ON DELETE CASCADE,
+    prefix    TEXT NOT NULL,
+    pod       TEXT NOT NULL REFERENCES pods (name) ON DELETE CASCADE,
+    taken_at  BIGINT NOT NULL,
+    PRIMARY KEY (subnet_id, prefix)
+);
+
 CREATE TABLE address_groups (
     id          TEXT PRIMARY KEY,
     project_id  TEXT NOT NULL,
@@ -41,6 +49,20 @@ CREATE TABLE addresses (
 
 CREATE INDEX addresses_by_port ON addresses (port_id, position);
 
+CREATE TABLE aliases (
+    pod        TEXT NOT NULL REFERENCES pods (name) ON DELETE CASCADE,
+    seq        BIGINT NOT NULL,
+    kind       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    pod_id     TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (pod, seq)
+);
+
+CREATE UNIQUE INDEX aliases_by_id ON aliases (id, pod);
+
+CREATE UNIQUE INDEX aliases_by_pod_id ON aliases (pod_id, pod);
+
 CREATE TABLE auto_topologies (
     project_id TEXT PRIMARY KEY,
     network_id TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,
@@ -53,6 +75,11 @@ CREATE TABLE bindings (
     pod        TEXT NOT NULL REFERENCES pods (name) ON DELETE CASCADE,
     bound_at   BIGINT NOT NULL,
     PRIMARY KEY (project_id, zone, pod)
+);
+
+CREATE TABLE bridges (
+    project_id TEXT PRIMARY KEY,
+    network_id TEXT NOT NULL UNIQUE
 );
 
 CREATE TABLE copies (
@@ -92,9 +119,12 @@ CREATE TABLE entries (
     name       TEXT NOT NULL,
     zone       TEXT NOT NULL,
     status     TEXT NOT NULL,
-    created_at BIGINT NOT NULL, vcpus BIGINT NOT NULL DEFAULT 0, ram BIGINT NOT NULL DEFAULT 0, resized_at BIGINT NOT NULL DEFAULT 0,
+    created_at BIGINT NOT NULL, vcpus BIGINT NOT NULL DEFAULT 0, ram BIGINT NOT NULL DEFAULT 0, resized_at BIGINT NOT NULL DEFAULT 0, gigabytes BIGINT NOT NULL DEFAULT 0, type TEXT NOT NULL DEFAULT '', parent TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (kind, id, pod)
 );
+
+CREATE INDEX entries_amounts ON entries (project_id, kind, type, parent, gigabytes)
+    WHERE kind IN ('volume', 'snapshot', 'backup', 'group');
 
 CREATE INDEX entries_by_pod ON entries (pod, kind, created_at, id);
 
@@ -124,7 +154,7 @@ CREATE TABLE floating_ips (
     created_at    BIGINT NOT NULL,
     updated_at    BIGINT NOT NULL,
     revision      BIGINT NOT NULL
-);
+, status TEXT NOT NULL DEFAULT 'DOWN');
 
 CREATE INDEX floating_ips_by_project ON floating_ips (project_id, id);
 
@@ -135,6 +165,40 @@ CREATE UNIQUE INDEX floating_ips_serve ON floating_ips (port_id, fixed_address, 
 CREATE TABLE host_names (
     name TEXT PRIMARY KEY,
     pod  TEXT NOT NULL REFERENCES pods (name) ON DELETE CASCADE
+);
+
+CREATE TABLE image_copies (
+    id         TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    pod        TEXT NOT NULL REFERENCES pods (name) ON DELETE CASCADE,
+    state      TEXT NOT NULL,   -- queued, copying, active, failed
+    means      TEXT NOT NULL,   -- how the data comes there
+    done       BIGINT NOT NULL, -- bytes
+    size       BIGINT NOT NULL,
+    hash       TEXT NOT NULL,   -- what the pod says of its data
+    reason     TEXT NOT NULL,   -- why it failed or waits
+    started_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (id, pod)
+);
+
+CREATE TABLE images (
+    id         TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    home       TEXT NOT NULL REFERENCES pods (name),
+    mode       TEXT NOT NULL,   -- its own; empty: the region's
+    status     TEXT NOT NULL,   -- at home, when last seen
+    deleted    BIGINT NOT NULL, -- gone for users, until the last copy is
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+, attempt TEXT NOT NULL DEFAULT '', attempted_at BIGINT NOT NULL DEFAULT 0, watched_at BIGINT NOT NULL DEFAULT 0);
+
+CREATE INDEX images_by_home ON images (home);
+
+CREATE TABLE intent_amounts (
+    intent_id TEXT NOT NULL REFERENCES intents (id) ON DELETE CASCADE,
+    resource  TEXT NOT NULL,
+    value     BIGINT NOT NULL,
+    PRIMARY KEY (intent_id, resource)
 );
 
 CREATE TABLE intent_ports (
@@ -154,7 +218,7 @@ CREATE TABLE intents (
     name       TEXT NOT NULL,
     zone       TEXT NOT NULL,
     created_at BIGINT NOT NULL
-, vcpus BIGINT NOT NULL DEFAULT 0, ram BIGINT NOT NULL DEFAULT 0, counts BIGINT NOT NULL DEFAULT 1, decision_id TEXT NOT NULL DEFAULT '', server_group TEXT NOT NULL DEFAULT '');
+, vcpus BIGINT NOT NULL DEFAULT 0, ram BIGINT NOT NULL DEFAULT 0, counts BIGINT NOT NULL DEFAULT 1, decision_id TEXT NOT NULL DEFAULT '', server_group TEXT NOT NULL DEFAULT '', parent TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX intents_by_age ON intents (created_at);
 
@@ -225,7 +289,7 @@ CREATE TABLE networks (
     created_at            BIGINT NOT NULL,
     updated_at            BIGINT NOT NULL,
     revision              BIGINT NOT NULL
-, is_default BIGINT NOT NULL DEFAULT 0, segments TEXT NOT NULL DEFAULT '[]');
+, is_default BIGINT NOT NULL DEFAULT 0, segments TEXT NOT NULL DEFAULT '[]', pod TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX networks_by_project ON networks (project_id, id);
 
@@ -235,9 +299,24 @@ CREATE INDEX networks_external ON networks (id) WHERE external = 1;
 
 CREATE INDEX networks_shared ON networks (id) WHERE shared = 1;
 
+CREATE TABLE pod_interfaces (
+    port_id    TEXT PRIMARY KEY REFERENCES ports (id) ON DELETE CASCADE,
+    central_id TEXT NOT NULL,
+    pod        TEXT NOT NULL
+);
+
+CREATE UNIQUE INDEX pod_interfaces_once ON pod_interfaces (central_id, pod);
+
 CREATE TABLE pod_numbers (
     name   TEXT PRIMARY KEY,
     number BIGINT NOT NULL UNIQUE
+);
+
+CREATE TABLE pod_segments (
+    pod              TEXT NOT NULL REFERENCES pods (name) ON DELETE CASCADE,
+    physical_network TEXT NOT NULL,
+    segmentation_id  BIGINT NOT NULL,
+    PRIMARY KEY (pod, physical_network, segmentation_id)
 );
 
 CREATE TABLE pods (
@@ -251,7 +330,7 @@ CREATE TABLE pods (
     cordoned   BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
-, drift TEXT NOT NULL DEFAULT 'report');
+, drift TEXT NOT NULL DEFAULT 'report', message_bus TEXT NOT NULL DEFAULT '');
 
 CREATE TABLE port_forwardings (
     id                  TEXT PRIMARY KEY,
@@ -423,6 +502,8 @@ CREATE TABLE replicas (
     PRIMARY KEY (kind, id)
 );
 
+CREATE INDEX replicas_by_name ON replicas (kind, name);
+
 CREATE TABLE router_agents (
     router_id TEXT NOT NULL REFERENCES routers (id) ON DELETE CASCADE,
     agent_id  TEXT NOT NULL,
@@ -501,7 +582,7 @@ CREATE INDEX security_groups_shared ON security_groups (id) WHERE shared = 1;
 CREATE TABLE segments (
     physical_network TEXT NOT NULL,
     segmentation_id  BIGINT NOT NULL,
-    network_id       TEXT NOT NULL,
+    network_id       TEXT NOT NULL, chosen BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (physical_network, segmentation_id)
 );
 
@@ -626,3 +707,44 @@ CREATE TABLE trunks (
 CREATE UNIQUE INDEX trunks_by_port ON trunks (port_id);
 
 CREATE INDEX trunks_by_project ON trunks (project_id, id);
+
+CREATE TABLE volume_fills (
+    id          TEXT PRIMARY KEY,
+    volume_id   TEXT NOT NULL, -- empty: not made yet
+    pod         TEXT NOT NULL REFERENCES pods (name) ON DELETE CASCADE,
+    project_id  TEXT NOT NULL,
+    source_kind TEXT NOT NULL, -- volume, snapshot, image
+    source_id   TEXT NOT NULL,
+    source_pod  TEXT NOT NULL,
+    looks       TEXT NOT NULL, -- name, metadata and so on of the volume when it is done
+    state       TEXT NOT NULL, -- filling, filled, failed
+    means       TEXT NOT NULL, -- backup, image
+    step        TEXT NOT NULL, -- what is being done, for people
+    work        TEXT NOT NULL, -- what was made and asked on the way
+    reason      TEXT NOT NULL, -- why it failed
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL
+);
+
+CREATE INDEX volume_fills_by_state ON volume_fills (state, volume_id);
+
+CREATE UNIQUE INDEX volume_fills_by_volume ON volume_fills (volume_id) WHERE volume_id <> '';
+
+CREATE TABLE waiting_servers (
+    id         TEXT PRIMARY KEY,
+    pod        TEXT NOT NULL REFERENCES pods (name),
+    project_id TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    images     TEXT NOT NULL,
+    document   TEXT NOT NULL,
+    sealed     TEXT NOT NULL,
+    fault      TEXT NOT NULL,
+    deleting   BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    asked_at   BIGINT NOT NULL
+);
+
+CREATE INDEX waiting_servers_by_pod ON waiting_servers (pod);
+
+CREATE INDEX waiting_servers_by_project ON waiting_servers (project_id, created_at, id);

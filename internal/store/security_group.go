@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"reflect"
 	"slices"
 
@@ -72,7 +71,7 @@ func createGroup(ctx context.Context, tx *Tx, g *topology.SecurityGroup) (bool, 
 	}
 	g.CreatedAt = tx.now()
 	g.UpdatedAt, g.Revision = g.CreatedAt, 1
-	got, err := inserted(tx.Exec(ctx, `
+	got, err := affected(tx.Exec(ctx, `
 		INSERT INTO security_groups (`+bare(groupShape)+`)
 		VALUES (`+marks(len(groupShape.columns))+`)
 		ON CONFLICT DO NOTHING`,
@@ -231,6 +230,10 @@ func deleteGroup(ctx context.Context, tx *Tx, id string) error {
 	if err != nil {
 		return err
 	}
+	remotes, err := namedBy(ctx, tx, id)
+	if err != nil {
+		return err
+	}
 	if err := dropRow(ctx, tx, "security_groups", id); err != nil {
 		return err
 	}
@@ -239,7 +242,10 @@ func deleteGroup(ctx context.Context, tx *Tx, id string) error {
 			return err
 		}
 	}
-	return unwantOrRelease(ctx, tx, KindSecurityGroup, id)
+	if err := unwantOrRelease(ctx, tx, KindSecurityGroup, id); err != nil {
+		return err
+	}
+	return dropMembersTx(ctx, tx, append(remotes, id)...)
 }
 
 // checkNoMembers refuses what cannot be done to a group that ports are in.
@@ -302,105 +308,4 @@ func insertGroups(ctx context.Context, tx *Tx, portID string, groups []string) e
 
 func groupsOf(ctx context.Context, tx *Tx, portID string) ([]string, error) {
 	return list(ctx, tx, scanString, `SELECT group_id FROM port_groups WHERE port_id = ? ORDER BY group_id`, portID)
-}
-
-// Member is a port that is in a group.
-type Member struct {
-	PortID    string
-	Pods      []string // where it is wanted
-	Addresses []netip.Addr
-}
-
-// GroupMembers lists the ports in the group.
-func (s *Store) GroupMembers(ctx context.Context, groupID string) ([]Member, error) {
-	var all []Member
-	err := s.read(ctx, func(tx *Tx) error {
-		var err error
-		all, err = list(ctx, tx, func(row scanner) (m Member, err error) {
-			err = row.Scan(&m.PortID)
-			return m, err
-		}, `SELECT port_id FROM port_groups WHERE group_id = ? ORDER BY port_id`, groupID)
-		if err != nil {
-			return err
-		}
-		names, where := ids(all, func(m *Member) string { return m.PortID })
-		err = details(ctx, tx, names, `SELECT port_id, address FROM addresses WHERE port_id`, `ORDER BY port_id, position, address`,
-			func(row scanner) error {
-				var port string
-				var a netip.Addr
-				err := row.Scan(&port, intoAddr(&a))
-				where[port].Addresses = append(where[port].Addresses, a)
-				return err
-			})
-		if err != nil {
-			return err
-		}
-		return details(ctx, tx, names, `SELECT id, pod FROM mappings WHERE kind = 'port' AND wanted = 1 AND id`, `ORDER BY id, pod`,
-			func(row scanner) error {
-				var port, pod string
-				err := row.Scan(&port, &pod)
-				where[port].Pods = append(where[port].Pods, pod)
-				return err
-			})
-	})
-	return all, err
-}
-
-// portPlacedTx says that the port has come into the pod: groups in all other pods
-// whose rules name a group of the port have to let its addresses in.
-func portPlacedTx(ctx context.Context, tx *Tx, portID, pod string) error {
-	groups, err := groupsOf(ctx, tx, portID)
-	if err != nil || len(groups) == 0 {
-		return err
-	}
-	return touchRemotesOutside(ctx, tx, groups, pod)
-}
-
-// portLeavesTx is portPlacedTx for a port that is about to leave its pods.
-func portLeavesTx(ctx context.Context, tx *Tx, portID string) error {
-	groups, err := groupsOf(ctx, tx, portID)
-	if err != nil {
-		return err
-	}
-	return touchRemotes(ctx, tx, portID, groups)
-}
-
-// touchRemotes is portPlacedTx for the pods where the port is, and the groups
-// that it has, had or is about to lose.
-func touchRemotes(ctx context.Context, tx *Tx, portID string, groups []string) error {
-	if len(groups) == 0 {
-		return nil
-	}
-	pods, err := list(ctx, tx, scanString, `
-		SELECT pod FROM mappings
-		WHERE kind = 'port' AND id = ? AND wanted = 1
-		ORDER BY pod`, portID)
-	if err != nil {
-		return err
-	}
-	for _, pod := range pods {
-		if err := touchRemotesOutside(ctx, tx, groups, pod); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func touchRemotesOutside(ctx context.Context, tx *Tx, groups []string, pod string) error {
-	args := append([]any{tx.now(), pod}, anyOf(groups)...)
-	changed, err := list(ctx, tx, func(row scanner) (t Target, err error) {
-		t.Kind = KindSecurityGroup
-		err = row.Scan(&t.ID, &t.Pod)
-		return t, err
-	}, `
-		UPDATE mappings
-		SET generation = generation + 1, updated_at = ?
-		WHERE kind = 'security_group' AND wanted = 1 AND pod <> ? AND id IN (
-			SELECT r.group_id FROM security_group_rules r
-			WHERE r.remote_group_id IN (`+marks(len(groups))+`))
-		RETURNING id, pod`, args...)
-	if err != nil {
-		return err
-	}
-	return enqueue(ctx, tx, inOrder(changed)...)
 }

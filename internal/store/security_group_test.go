@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/store/storetest"
@@ -79,9 +81,9 @@ func TestRules(t *testing.T) {
 	})
 }
 
-// A port that comes into a pod, changes its address there, or leaves changes the
-// groups elsewhere that let it in.
-func TestRemoteMembersTouchGroups(t *testing.T) {
+// A port that comes into a pod, changes its address there, or leaves changes what
+// the other pods know of its group's members.
+func TestMembersElsewhere(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx := bench(t, s)
@@ -89,9 +91,9 @@ func TestRemoteMembersTouchGroups(t *testing.T) {
 		sub := addSubnet(t, s, subnetSpec(n.ID, "10.0.0.0/24"))
 		p := addPort(t, s, portSpec(n.ID))
 		group := p.SecurityGroups[0] // the default one: its members let each other in
-		here := store.Target{Kind: store.KindSecurityGroup, ID: group, Pod: "pod1"}
-		there := store.Target{Kind: store.KindSecurityGroup, ID: group, Pod: "pod2"}
-		if _, err := s.Want(ctx, alice, here, there); err != nil {
+		here := store.Target{Kind: store.KindGroupMembers, ID: group, Pod: "pod1"}
+		there := store.Target{Kind: store.KindGroupMembers, ID: group, Pod: "pod2"}
+		if _, err := s.Want(ctx, "", here, there); err != nil {
 			t.Fatal(err)
 		}
 		check := func(step string, want ...int64) {
@@ -104,7 +106,7 @@ func TestRemoteMembersTouchGroups(t *testing.T) {
 				}
 				got = append(got, m.Generation)
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Errorf("%s: generations here and there (-want +got):\n%s", step, diff)
 			}
 		}
@@ -121,14 +123,93 @@ func TestRemoteMembersTouchGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("second address", 1, 3)
-		members, err := s.GroupMembers(ctx, group)
-		if err != nil || len(members) != 1 || len(members[0].Addresses) != 2 || members[0].Pods[0] != "pod1" {
-			t.Errorf("members = %+v, %v", members, err)
+		_, err = s.UpdatePort(ctx, p.ID, func(spec *topology.PortSpec) error {
+			spec.AllowedAddressPairs = []topology.AddressPair{{IPAddress: "192.0.2.1"}, {IPAddress: "198.51.100.7/24"}, {IPAddress: "0.0.0.0/0"}}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check("address pairs", 1, 4)
+		for pod, want := range map[string]int{"pod1": 0, "pod2": 4} { // not the pair that would let everybody in
+			if got, err := s.MembersElsewhere(ctx, group, pod); err != nil || len(got) != want {
+				t.Errorf("elsewhere than in %s = %v, %v, want %d", pod, got, err, want)
+			}
 		}
 		refused(t, s.DeleteSecurityGroup(ctx, group, nil), "SecurityGroupInUse")
 		if err := s.DeletePort(ctx, p.ID, nil); err != nil {
 			t.Fatal(err)
 		}
-		check("gone", 1, 4)
+		check("gone", 1, 5)
+	})
+}
+
+// The members of a group are wanted in a pod while a group there names it.
+func TestMembersGoWithTheLastRule(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := bench(t, s)
+		groups, err := s.CreateSecurityGroups(ctx, []topology.SecurityGroup{
+			{ProjectID: alice, Name: "web", Stateful: true}, {ProjectID: alice, Name: "db", Stateful: true}, {ProjectID: alice, Name: "ops", Stateful: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		web, db, ops := groups[0].ID, groups[1].ID, groups[2].ID
+		name := func(group, remote, ethertype string) topology.Rule {
+			t.Helper()
+			made, err := s.CreateRules(ctx, []topology.Rule{{GroupID: group, ProjectID: alice, Direction: topology.Ingress, EtherType: ethertype, RemoteGroupID: remote}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return made[0]
+		}
+		four, six := name(db, web, topology.IPv4), name(db, web, topology.IPv6)
+		name(db, ops, topology.IPv4)
+		name(ops, web, topology.IPv4)
+		at := func(kind, id, pod string) store.Target { return store.Target{Kind: kind, ID: id, Pod: pod} }
+		_, err = s.Want(ctx, alice, at(store.KindSecurityGroup, db, "pod1"), at(store.KindSecurityGroup, ops, "pod2"),
+			at(store.KindGroupMembers, web, "pod1"), at(store.KindGroupMembers, ops, "pod1"), at(store.KindGroupMembers, web, "pod2"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := func(step string, want ...store.Target) {
+			t.Helper()
+			all, err := s.ListMappings(ctx, store.MappingQuery{Kind: store.KindGroupMembers})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []store.Target
+			for _, m := range all {
+				if m.Wanted {
+					got = append(got, m.Target)
+				}
+			}
+			byID := func(a, b store.Target) int { return cmp.Compare(a.ID+a.Pod, b.ID+b.Pod) }
+			slices.SortFunc(got, byID)
+			slices.SortFunc(want, byID)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: members wanted = %v, want %v", step, got, want)
+			}
+		}
+		drop := func(r topology.Rule) {
+			t.Helper()
+			if err := s.DeleteRule(ctx, r.ID, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		webIn1, opsIn1, webIn2 := at(store.KindGroupMembers, web, "pod1"), at(store.KindGroupMembers, ops, "pod1"), at(store.KindGroupMembers, web, "pod2")
+		check("all", webIn1, opsIn1, webIn2)
+		drop(four)
+		check("one of two rules", webIn1, opsIn1, webIn2)
+		drop(six)
+		check("the last rule", opsIn1, webIn2)
+		if err := s.DeleteSecurityGroup(ctx, db, nil); err != nil {
+			t.Fatal(err)
+		}
+		check("the group that names", webIn2)
+		if err := s.DeleteSecurityGroup(ctx, web, nil); err != nil {
+			t.Fatal(err)
+		}
+		check("the group named")
 	})
 }

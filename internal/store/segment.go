@@ -88,9 +88,9 @@ func takeSegment(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.Net
 		return nil
 	}
 	if s, named := n.Segment(); named {
-		got, err := insertSegment(ctx, tx, s, n.ID)
+		got, err := insertSegment(ctx, tx, s, n.ID, false)
 		if err == nil && !got {
-			err = topology.SegmentTaken(s)
+			err = f.SegmentTaken(n.Type, s)
 		}
 		return err
 	}
@@ -99,11 +99,11 @@ func takeSegment(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.Net
 		if err != nil {
 			return err
 		}
-		s, err := f.FreeSegment(n.PhysicalNetwork, taken, rand.Uint64N)
+		s, err := f.FreeSegment(n, taken, rand.Uint64N)
 		if err != nil {
 			return err
 		}
-		got, err := insertSegment(ctx, tx, s, n.ID)
+		got, err := insertSegment(ctx, tx, s, n.ID, true)
 		if err != nil {
 			return err
 		}
@@ -112,22 +112,94 @@ func takeSegment(ctx context.Context, tx *Tx, f topology.Fabric, n *topology.Net
 			return nil
 		}
 	}
-	return topology.SegmentTaken(topology.Segment{Physical: n.PhysicalNetwork})
+	return f.SegmentTaken(n.Type, topology.Segment{Physical: n.PhysicalNetwork})
 }
 
-func insertSegment(ctx context.Context, tx *Tx, s topology.Segment, networkID string) (bool, error) {
-	return inserted(tx.Exec(ctx, `
-		INSERT INTO segments (physical_network, segmentation_id, network_id)
-		VALUES (?, ?, ?)
-		ON CONFLICT DO NOTHING`, s.Physical, s.ID, networkID))
+func insertSegment(ctx context.Context, tx *Tx, s topology.Segment, networkID string, chosen bool) (bool, error) {
+	return affected(tx.Exec(ctx, `
+		INSERT INTO segments (physical_network, segmentation_id, network_id, chosen)
+		VALUES (?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`, s.Physical, s.ID, networkID, chosen))
 }
 
+// takenSegments are those that networks of the region have, or networks that only a
+// pod has.
 func takenSegments(ctx context.Context, tx *Tx) (map[topology.Segment]bool, error) {
 	taken := map[topology.Segment]bool{}
 	_, err := list(ctx, tx, func(row scanner) (s topology.Segment, err error) {
 		err = row.Scan(&s.Physical, &s.ID)
 		taken[s] = true
 		return s, err
-	}, `SELECT physical_network, segmentation_id FROM segments`)
+	}, `
+		SELECT physical_network, segmentation_id FROM segments
+		UNION
+		SELECT physical_network, segmentation_id FROM pod_segments`)
 	return taken, err
+}
+
+// SetPodSegments says on which segments the pod has networks of its own.
+func (s *Store) SetPodSegments(ctx context.Context, pod string, all []topology.Segment) error {
+	return s.write(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM pod_segments WHERE pod = ?`, pod); err != nil {
+			return err
+		}
+		for _, one := range all {
+			if err := addPodSegment(ctx, tx, pod, one); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func addPodSegment(ctx context.Context, tx *Tx, pod string, s topology.Segment) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO pod_segments (pod, physical_network, segmentation_id)
+		VALUES (?, ?, ?)
+		ON CONFLICT DO NOTHING`, pod, s.Physical, s.ID)
+	return err
+}
+
+// LeaveSegment is called when the pod has a network of its own on the network's
+// segment: the network gets another one, if nobody named that and no other pod has,
+// or may have, the network. It reports whether that was so.
+func (s *Store) LeaveSegment(ctx context.Context, networkID, pod string) (left bool, err error) {
+	err = s.write(ctx, func(tx *Tx) error {
+		n, err := findNetwork(ctx, tx, networkID, tx.forUpdate())
+		if err != nil {
+			return err
+		}
+		from, ok := n.Segment()
+		if !ok || len(n.Segments) > 0 {
+			return nil
+		}
+		var held int
+		err = tx.QueryRow(ctx, `
+			SELECT (SELECT count(*) FROM segments WHERE network_id = ? AND chosen = 0)
+				+ (SELECT count(*) FROM mappings
+					WHERE kind = 'network' AND id = ? AND (pod_id <> '' OR tried = 1 AND pod <> ?))`, n.ID, n.ID, pod).Scan(&held)
+		if err != nil || held > 0 {
+			return err
+		}
+		if err := addPodSegment(ctx, tx, pod, from); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM segments WHERE network_id = ?`, n.ID); err != nil {
+			return err
+		}
+		n.SegmentationID = 0
+		if err := takeSegment(ctx, tx, s.Fabric(), &n); err != nil {
+			return err
+		}
+		left = true
+		_, err = tx.Exec(ctx, `
+			UPDATE networks
+			SET physical_network = ?, segmentation_id = ?
+			WHERE id = ?`, n.PhysicalNetwork, n.SegmentationID, n.ID)
+		if err != nil {
+			return err
+		}
+		return touchTx(ctx, tx, KindNetwork, n.ID)
+	})
+	return left && err == nil, err
 }

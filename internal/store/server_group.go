@@ -158,7 +158,7 @@ func addMembers(ctx context.Context, tx *Tx, groups []ServerGroup) error {
 // stay where they are. fault.NotFound if there is none.
 func (s *Store) DeleteServerGroup(ctx context.Context, id string) error {
 	return s.write(ctx, func(tx *Tx) error {
-		gone, err := inserted(tx.Exec(ctx, `DELETE FROM server_groups WHERE id = ?`, id))
+		gone, err := affected(tx.Exec(ctx, `DELETE FROM server_groups WHERE id = ?`, id))
 		if err != nil {
 			return err
 		}

@@ -32,9 +32,19 @@ const (
 	KindSecurityGroup = "security_group"
 	KindQoSPolicy     = "qos_policy"
 	KindAddressGroup  = "address_group"
+	KindGroupMembers  = "group_members" // of a security group, in other pods
 	KindTrunk         = "trunk"
+	KindRouter        = "router"
+	KindFloatingIP    = "floating_ip"
+	KindShadowPort    = "shadow_port"  // where a floating IP names a port of another pod; its ID is the port's
+	KindInterconnect  = "interconnect" // what a pod knows of a network's members in others; its ID is the network's
 	KindServer        = "server"
 	KindVolume        = "volume"
+	KindSnapshot      = "snapshot" // of a volume
+	KindBackup        = "backup"
+	KindGroup         = "group"        // of volumes
+	KindVolumeCount   = "volume_count" // all that a project has in a pod's Block Storage; its ID is the project's
+	KindVolumeFill    = "volume_fill"  // the data of a volume, out of another pod; its ID is the volume's
 	KindImage         = "image"
 	KindServerGroup   = "server_group"
 	KindIntent        = "intent" // a creation that was begun
@@ -42,8 +52,14 @@ const (
 	// What is the same in every pod.
 	KindFlavor  = "flavor"
 	KindKeypair = "keypair" // its ID is USER/NAME
-	KindAttempt = "attempt" // a change of such a thing that was begun; its ID is ATTEMPT/KIND/ID
-	KindCatalog = "catalog" // all of them, for a pod that is new; its ID is the pod's name
+	// KindNamespace is one of Glance's namespaces of metadata definitions, with all that is in it.
+	KindNamespace   = "metadef_namespace"
+	KindVolumeType  = "volume_type"
+	KindQoSSpecs    = "qos_specs" // of volumes
+	KindGroupType   = "group_type"
+	KindDefaultType = "default_type" // a project's; its ID is the project's
+	KindAttempt     = "attempt"      // a change of such a thing that was begun; its ID is ATTEMPT/KIND/ID
+	KindCatalog     = "catalog"      // all of them, for a pod that is new; its ID is the pod's name
 )
 
 // Journal says that targets of the kind look after what others have begun: they
@@ -95,9 +111,11 @@ type Store struct {
 
 	mu        sync.RWMutex
 	enqueuer  Enqueuer
+	vacate    func(ctx context.Context, portID string) error
 	forgotten forgotten
 	fabric    topology.Fabric
 	stocks    map[string]quota.Amounts // by service
+	mode      ImageMode                // of images without one of their own
 }
 
 // Open opens the database, and creates or migrates its tables. On PostgreSQL any

@@ -117,6 +117,18 @@ func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error { return s.
 // it sets anew each time. fn must use tx for all its work: on SQLite a second
 // write inside it would wait for ever.
 func (s *Store) write(ctx context.Context, fn func(*Tx) error) error {
+	var asked []string
+	for {
+		err := s.writeAgain(ctx, fn)
+		port, gone := s.vacated(ctx, err, asked)
+		if !gone {
+			return err
+		}
+		asked = append(asked, port)
+	}
+}
+
+func (s *Store) writeAgain(ctx context.Context, fn func(*Tx) error) error {
 	var err error
 	for try := range writeTries {
 		if err = s.writeOnce(ctx, fn); err == nil || !lost(err) {

@@ -113,7 +113,9 @@ func (s *Subnet) holds(a netip.Addr, deviceOwner string) bool {
 	if a.Is4() {
 		return a != network && a != netipx.PrefixLastIP(s.CIDR)
 	}
-	return a != network || deviceOwner == ""
+	// An IPv6 subnet's first address means "any router": a router may have it, and
+	// does where nobody names another.
+	return a != network || deviceOwner == "" || IsRouterPort(deviceOwner) || deviceOwner == OwnerPodRouter
 }
 
 // Serving are the subnets whose addresses are meant for ports of the device

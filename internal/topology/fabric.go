@@ -27,22 +27,28 @@ type Fabric struct {
 	// DefaultType is the type of networks made without provider attributes.
 	// Empty means vlan where a range of IDs is given, else local.
 	DefaultType string
-	MTU         int    // empty: DefaultMTU
-	MACPrefix   string // empty: DefaultMACPrefix
+	// VNIs are given to vxlan networks; none: there are no such networks.
+	VNIs      []SegmentRange
+	MTU       int    // empty: DefaultMTU
+	MACPrefix string // empty: DefaultMACPrefix
+	Bridge    Bridges
+	// ExternalPod is where external networks go that do not say where; empty: to
+	// the first pod.
+	ExternalPod string
 }
 
 // PhysicalNetwork is one layer-2 network that reaches several pods. All pods
 // know it by this name.
 type PhysicalNetwork struct {
 	Name  string
-	VLANs []VLANRange // given to networks of tenants; admins may use others too
-	Flat  bool        // may carry an untagged network
+	VLANs []SegmentRange // given to networks of tenants; admins may use others too
+	Flat  bool           // may carry an untagged network
 }
 
-// VLANRange is a range of VLAN IDs, both ends included.
-type VLANRange struct{ Min, Max int }
+// SegmentRange is a range of VLAN IDs or VNIs, both ends included.
+type SegmentRange struct{ Min, Max int }
 
-// Segment is what a vlan or flat network occupies. ID is 0 for flat.
+// Segment is what a network occupies. ID is 0 for flat, Physical empty for vxlan.
 type Segment struct {
 	Physical string
 	ID       int
@@ -65,10 +71,18 @@ func (f Fabric) Check() error {
 			}
 		}
 	}
+	for _, r := range f.VNIs {
+		if r.Min < 1 || r.Max > MaxVNI || r.Min > r.Max {
+			return fmt.Errorf("VNIs %d to %d are not within 1 to %d", r.Min, r.Max, MaxVNI)
+		}
+	}
 	switch f.DefaultType {
-	case "", TypeVLAN, TypeLocal:
+	case "", TypeVLAN, TypeVXLAN, TypeLocal:
 	default:
-		return fmt.Errorf("networks cannot be %q by default, only %s or %s", f.DefaultType, TypeVLAN, TypeLocal)
+		return fmt.Errorf("networks cannot be %q by default, only %s, %s or %s", f.DefaultType, TypeVLAN, TypeVXLAN, TypeLocal)
+	}
+	if err := f.Bridge.check(f); err != nil {
+		return err
 	}
 	if f.MACPrefix != "" && !macPrefix.MatchString(f.MACPrefix) {
 		return fmt.Errorf("MAC prefix %q is not three or four lower-case octets of a unicast address", f.MACPrefix)
@@ -111,14 +125,18 @@ func (f Fabric) physical(name string) (PhysicalNetwork, bool) {
 }
 
 // Complete fills in what the network does not say and checks what it says.
-// A vlan network without an ID still needs a segment: see FreeSegment.
+// A network without the ID that its type needs still needs a segment: see FreeSegment.
 func (f Fabric) Complete(n *Network) error {
-	if n.MTU == 0 {
-		n.MTU = f.mtu()
-	}
-	if err := f.CheckMTU(n.MTU); err != nil {
+	if err := f.completePlace(n); err != nil {
 		return err
 	}
+	if n.MTU == 0 {
+		n.MTU = f.maxMTU(n)
+	}
+	return f.CheckMTU(n)
+}
+
+func (f Fabric) completePlace(n *Network) error {
 	if len(n.Segments) > 0 {
 		return f.checkSegments(n)
 	}
@@ -127,7 +145,6 @@ func (f Fabric) Complete(n *Network) error {
 			return invalidInput("network_type required")
 		}
 		n.Type = f.defaultType()
-		return nil
 	}
 	return f.checkProvider(n)
 }
@@ -174,81 +191,31 @@ func (f Fabric) CheckMove(before, n *Network) error {
 	return f.checkProvider(n)
 }
 
-// CheckMTU refuses an MTU that the physical networks cannot carry.
-func (f Fabric) CheckMTU(mtu int) error {
-	if mtu > f.mtu() {
-		return invalidInput("Requested MTU is too big, maximum is %d", f.mtu())
+// CheckMTU refuses an MTU that the network's wires cannot carry.
+func (f Fabric) CheckMTU(n *Network) error {
+	if highest := f.maxMTU(n); n.MTU > highest {
+		return invalidInput("Requested MTU is too big, maximum is %d", highest)
 	}
 	return nil
+}
+
+// maxMTU is what the narrowest of the network's segments leaves.
+func (f Fabric) maxMTU(n *Network) int {
+	overhead := 0
+	for _, s := range n.AllSegments() {
+		if i, ok := f.interconnect(s.Type); ok {
+			overhead = max(overhead, i.Overhead())
+		}
+	}
+	return f.mtu() - overhead
 }
 
 func (f Fabric) checkProvider(n *Network) error {
-	physical, known := f.physical(n.PhysicalNetwork)
-	switch n.Type {
-	case TypeLocal:
-		if n.PhysicalNetwork != "" {
-			return invalidInput("physical_network prohibited for local provider network")
-		}
-		if n.SegmentationID != 0 {
-			return invalidInput("segmentation_id prohibited for local provider network")
-		}
-	case TypeFlat:
-		if n.PhysicalNetwork == "" {
-			return invalidInput("physical_network required for flat provider network")
-		}
-		if !known || !physical.Flat {
-			return invalidInput("physical_network '%s' unknown for flat provider network", n.PhysicalNetwork)
-		}
-		if n.SegmentationID != 0 {
-			return invalidInput("segmentation_id prohibited for flat provider network")
-		}
-	case TypeVLAN:
-		if n.PhysicalNetwork == "" && n.SegmentationID != 0 {
-			return invalidInput("segmentation_id requires physical_network for VLAN provider network")
-		}
-		if n.PhysicalNetwork != "" && !known {
-			return invalidInput("physical_network '%s' unknown for VLAN provider network", n.PhysicalNetwork)
-		}
-		if n.SegmentationID != 0 && (n.SegmentationID < MinVLAN || n.SegmentationID > MaxVLAN) {
-			return invalidInput("segmentation_id out of range (%d through %d)", MinVLAN, MaxVLAN)
-		}
-	default:
-		return invalidInput("network_type value '%s' not supported", n.Type)
+	i, ok := f.interconnect(n.Type)
+	if !ok {
+		return unsupported(n.Type)
 	}
-	return nil
-}
-
-// FreeSegment picks a VLAN for the network out of the operator's ranges, and
-// none that is taken. below picks a number from 0 up to its argument, exclusive.
-func (f Fabric) FreeSegment(physical string, taken map[Segment]bool, below func(uint64) uint64) (Segment, error) {
-	var free []Segment
-	for _, p := range f.Physical {
-		if physical != "" && p.Name != physical {
-			continue
-		}
-		for _, r := range p.VLANs {
-			for id := r.Min; id <= r.Max; id++ {
-				if s := (Segment{p.Name, id}); !taken[s] {
-					free = append(free, s)
-				}
-			}
-		}
-	}
-	if len(free) == 0 {
-		return Segment{}, fault.New(fault.Unavailable, "NoNetworkAvailable",
-			"Unable to create the network. No tenant network is available for allocation.")
-	}
-	return free[below(uint64(len(free)))], nil
-}
-
-// SegmentTaken is the refusal of a segment that another network has.
-func SegmentTaken(s Segment) error {
-	if s.ID == 0 {
-		return fault.New(fault.Conflict, "FlatNetworkInUse",
-			"Unable to create the flat network. Physical network %s is in use.", s.Physical)
-	}
-	return fault.New(fault.Conflict, "VlanIdInUse",
-		"Unable to create the network. The VLAN %d on physical network %s is in use.", s.ID, s.Physical)
+	return i.Check(n)
 }
 
 // invalidInput is Neutron's InvalidInput.

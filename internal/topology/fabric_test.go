@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 	"testing"
@@ -9,8 +10,10 @@ import (
 )
 
 var fabric = Fabric{Physical: []PhysicalNetwork{
-	{Name: "bridge", Flat: true, VLANs: []VLANRange{{101, 102}}}, {Name: "other", VLANs: []VLANRange{{7, 7}}}, {Name: "bare"},
+	{Name: "bridge", Flat: true, VLANs: []SegmentRange{{101, 102}}}, {Name: "other", VLANs: []SegmentRange{{7, 7}}}, {Name: "bare"},
 }}
+
+var tunnels = Fabric{Physical: fabric.Physical, VNIs: []SegmentRange{{1000, 1001}, {5, MaxVNI / 2}}}
 
 func TestFabricCheck(t *testing.T) {
 	t.Parallel()
@@ -23,9 +26,10 @@ func TestFabricCheck(t *testing.T) {
 	for name, f := range map[string]Fabric{
 		"twice":     {Physical: []PhysicalNetwork{{Name: "a"}, {Name: "a"}}},
 		"no name":   {Physical: []PhysicalNetwork{{}}},
-		"range":     {Physical: []PhysicalNetwork{{Name: "a", VLANs: []VLANRange{{1, 4095}}}}},
-		"reversed":  {Physical: []PhysicalNetwork{{Name: "a", VLANs: []VLANRange{{9, 8}}}}},
+		"range":     {Physical: []PhysicalNetwork{{Name: "a", VLANs: []SegmentRange{{1, 4095}}}}},
+		"reversed":  {Physical: []PhysicalNetwork{{Name: "a", VLANs: []SegmentRange{{9, 8}}}}},
 		"type":      {DefaultType: "flat"},
+		"VNI":       {VNIs: []SegmentRange{{1, MaxVNI + 1}}},
 		"multicast": {MACPrefix: "01:00:5e"},
 		"long":      {MACPrefix: "fa:16:3e:00:00"},
 	} {
@@ -41,6 +45,7 @@ func TestComplete(t *testing.T) {
 		f        Fabric
 		in       Network
 		wantType string
+		wantMTU  int
 		code     string
 	}{
 		"default":            {f: fabric, wantType: "vlan"},
@@ -59,10 +64,18 @@ func TestComplete(t *testing.T) {
 		"local with physnet": {f: fabric, in: Network{Type: "local", PhysicalNetwork: "bridge"}, code: "InvalidInput"},
 		"local with ID":      {f: fabric, in: Network{Type: "local", SegmentationID: 4}, code: "InvalidInput"},
 		"MTU too big":        {f: fabric, in: Network{MTU: 9000}, code: "InvalidInput"},
+		"vxlan":              {f: tunnels, in: Network{Type: "vxlan"}, wantType: "vxlan", wantMTU: 1450},
+		"vxlan by default":   {f: Fabric{DefaultType: "vxlan", VNIs: tunnels.VNIs}, wantType: "vxlan", wantMTU: 1450},
+		"vxlan outside":      {f: tunnels, in: Network{Type: "vxlan", SegmentationID: MaxVNI}, wantType: "vxlan", wantMTU: 1450},
+		"vxlan too high":     {f: tunnels, in: Network{Type: "vxlan", SegmentationID: MaxVNI + 1}, code: "InvalidInput"},
+		"vxlan with physnet": {f: tunnels, in: Network{Type: "vxlan", PhysicalNetwork: "bridge"}, code: "InvalidInput"},
+		"vxlan MTU too big":  {f: tunnels, in: Network{Type: "vxlan", MTU: 1500}, code: "InvalidInput"},
+		"the narrowest segment": {f: tunnels, in: Network{Segments: []NetworkSegment{
+			{Type: "vlan", PhysicalNetwork: "bridge", SegmentationID: 4}, {Type: "vxlan", SegmentationID: 5}}}, wantMTU: 1450},
 	} {
 		n := c.in
 		err := c.f.Complete(&n)
-		if codeOf(err) != c.code || err == nil && (n.Type != c.wantType || n.MTU != DefaultMTU) {
+		if codeOf(err) != c.code || err == nil && (n.Type != c.wantType || n.MTU != cmp.Or(c.wantMTU, DefaultMTU)) {
 			t.Errorf("%s: Complete = %+v, %v, want %s %s", name, n, err, c.wantType, c.code)
 		}
 	}
@@ -72,17 +85,60 @@ func TestFreeSegment(t *testing.T) {
 	t.Parallel()
 	taken := map[Segment]bool{}
 	for range 3 {
-		s, err := fabric.FreeSegment("", taken, Lowest)
+		s, err := fabric.FreeSegment(&Network{Type: "vlan"}, taken, Lowest)
 		if err != nil || taken[s] {
 			t.Fatalf("FreeSegment = %v, %v", s, err)
 		}
 		taken[s] = true
 	}
-	if _, err := fabric.FreeSegment("", taken, Lowest); codeOf(err) != "NoNetworkAvailable" {
+	if _, err := fabric.FreeSegment(&Network{Type: "vlan"}, taken, Lowest); codeOf(err) != "NoNetworkAvailable" {
 		t.Errorf("exhausted: %v", err)
 	}
-	if s, err := fabric.FreeSegment("other", nil, Lowest); err != nil || s != (Segment{"other", 7}) {
+	if s, err := fabric.FreeSegment(&Network{Type: "vlan", PhysicalNetwork: "other"}, nil, Lowest); err != nil || s != (Segment{"other", 7}) {
 		t.Errorf("of one physical network: %v, %v", s, err)
+	}
+	if _, err := fabric.FreeSegment(&Network{Type: "vxlan"}, nil, Lowest); codeOf(err) != "InvalidInput" {
+		t.Errorf("a type that is not offered: %v", err)
+	}
+}
+
+// Whatever is taken, the segment picked is a free one of the ranges, and all of
+// them are reached.
+func TestFreeSegmentReachesAll(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		f := Fabric{VNIs: []SegmentRange{{10, 14}, {20, 20}, {30, 33}}}
+		taken := map[Segment]bool{{"bridge", 10}: true, {"", 15}: true} // others'
+		free := map[int]bool{}
+		for _, r := range f.VNIs {
+			for id := r.Min; id <= r.Max; id++ {
+				if rapid.Bool().Draw(t, "taken") {
+					taken[Segment{"", id}] = true
+				} else {
+					free[id] = true
+				}
+			}
+		}
+		found := map[int]bool{}
+		for i := range len(free) {
+			s, err := f.FreeSegment(&Network{Type: "vxlan"}, taken, func(n uint64) uint64 { return uint64(i) % n })
+			if err != nil || s.Physical != "" || !free[s.ID] {
+				t.Fatalf("FreeSegment = %v, %v with %v free", s, err, free)
+			}
+			found[s.ID] = true
+		}
+		if len(found) != len(free) {
+			t.Fatalf("found %v of %v", found, free)
+		}
+	})
+}
+
+func TestSegmentTaken(t *testing.T) {
+	t.Parallel()
+	for kind, code := range map[string]string{"vlan": "VlanIdInUse", "flat": "FlatNetworkInUse", "vxlan": "TunnelIdInUse"} {
+		if err := tunnels.SegmentTaken(kind, Segment{"bridge", 5}); codeOf(err) != code {
+			t.Errorf("%s: %v, want %s", kind, err, code)
+		}
 	}
 }
 

@@ -10,24 +10,27 @@ import (
 	"github.com/tricircle/tricircle/internal/fault"
 )
 
-// Network types. A vlan or flat network is the same segment in every pod; a
-// local network lives in one pod, which picks how to build it.
+// Network types: see Interconnect. A vlan, flat or vxlan network is the same segment
+// in every pod; a local network lives in one pod, which picks how to build it.
 const (
 	TypeVLAN  = "vlan"
+	TypeVXLAN = "vxlan"
 	TypeFlat  = "flat"
 	TypeLocal = "local"
 )
 
 // Network is a central network. The JSON names are Neutron's.
 type Network struct {
-	ID                  string   `json:"id"`
-	ProjectID           string   `json:"project_id"`
-	Name                string   `json:"name"`
-	Description         string   `json:"description"`
-	AdminStateUp        bool     `json:"admin_state_up"`
-	Shared              bool     `json:"shared"`
-	External            bool     `json:"router:external"`
-	IsDefault           bool     `json:"is_default"` // of the external ones
+	ID           string `json:"id"`
+	ProjectID    string `json:"project_id"`
+	Name         string `json:"name"`
+	Description  string `json:"description"`
+	AdminStateUp bool   `json:"admin_state_up"`
+	Shared       bool   `json:"shared"`
+	External     bool   `json:"router:external"`
+	IsDefault    bool   `json:"is_default"` // of the external ones
+	// Pod is where an external network is the way out; empty: not settled yet.
+	Pod                 string   `json:"-"`
 	MTU                 int      `json:"mtu"`
 	PortSecurityEnabled bool     `json:"port_security_enabled"`
 	Type                string   `json:"provider:network_type"`
@@ -59,11 +62,23 @@ type NetworkSegment struct {
 // that has none yet.
 func (n *Network) Segment() (Segment, bool) {
 	switch {
-	case n.Type == TypeFlat, n.Type == TypeVLAN && n.SegmentationID != 0:
+	case n.Type == TypeFlat, (n.Type == TypeVLAN || n.Type == TypeVXLAN) && n.SegmentationID != 0:
 		return Segment{n.PhysicalNetwork, n.SegmentationID}, true
 	}
 	return Segment{}, false
 }
+
+// AllSegments are the network's segments, also if there is only one.
+func (n *Network) AllSegments() []NetworkSegment {
+	if len(n.Segments) > 0 {
+		return n.Segments
+	}
+	return []NetworkSegment{{Type: n.Type, PhysicalNetwork: n.PhysicalNetwork, SegmentationID: n.SegmentationID}}
+}
+
+// Alone says that the network lives in one pod. Where a vxlan network may be, the
+// pods' message buses say: see the store's Reach.
+func (n *Network) Alone() bool { return n.Type == TypeLocal }
 
 // NoNetwork is the answer about a network that is not there for the caller.
 func NoNetwork(id string) error {

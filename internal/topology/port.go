@@ -66,6 +66,15 @@ type AddressPair struct {
 	IPAddress  string `json:"ip_address"`
 }
 
+// Prefix is what the pair's address stands for; false if it is none.
+func (p AddressPair) Prefix() (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(p.IPAddress); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	prefix, err := netip.ParsePrefix(p.IPAddress)
+	return prefix.Masked(), err == nil
+}
+
 // PortSpec is a port somebody asks for. Zero MAC and addresses are chosen by us.
 type PortSpec struct {
 	Port
@@ -81,6 +90,8 @@ type PortSpec struct {
 	Tags         []string
 	// WantOptions changes DHCPOptions.
 	WantOptions []WantDHCPOption
+	// Near is the pod where the port is going to be; empty: not known.
+	Near string
 }
 
 // WantIP asks for an address: by subnet, by address, or by both.

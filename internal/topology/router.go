@@ -17,6 +17,9 @@ const (
 	OwnerHAInterface          = "network:ha_router_replicated_interface"
 	OwnerRouterGateway        = "network:router_gateway"
 	OwnerFloatingIP           = "network:floatingip"
+	// OwnerPodRouter has what a router needs in one pod beside its interfaces: its
+	// own address there, and its place on the bridge. Neutron has no such ports.
+	OwnerPodRouter = "network:pod_router"
 )
 
 // NoAutoTopology is the refusal of a network for a project that gets one by itself.
@@ -225,6 +228,7 @@ type FloatingIP struct {
 	PortID       string // empty: serves no port
 	FixedAddress netip.Addr
 	RouterID     string
+	Status       string // what its pod said last; DOWN while it leads nowhere
 	QoSPolicyID  string
 	CreatedAt    time.Time
 	UpdatedAt    time.Time

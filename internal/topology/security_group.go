@@ -277,3 +277,6 @@ func RuleExists(id string) error {
 func (r Rule) String() string {
 	return fmt.Sprintf("%s %s %s %s%s", r.Direction, r.EtherType, r.Protocol, r.RemoteIPPrefix, r.RemoteGroupID)
 }
+
+// ProtocolNumber is the number of a protocol by name or number; -1 is unknown.
+func ProtocolNumber(text string) int { return protocolNumber(text) }

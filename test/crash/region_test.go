@@ -28,12 +28,19 @@ type region struct {
 	admin   string
 	image   string
 	process *process
+	home    *podtest.Pod // of the project's images
 }
 
 func newRegion(t *testing.T) *region {
 	t.Helper()
+	return regionOf(t, podtest.Options{Pods: []string{"pod1"}}, "")
+}
+
+// regionOf is over other pods, with more configuration.
+func regionOf(t *testing.T, o podtest.Options, more string) *region {
+	t.Helper()
 	dir := t.TempDir()
-	r := &region{t: t, cloud: podtest.New(t, podtest.Options{Pods: []string{"pod1"}}), config: filepath.Join(dir, "tricircle.yaml")}
+	r := &region{t: t, cloud: podtest.New(t, o), config: filepath.Join(dir, "tricircle.yaml")}
 	r.pod = r.cloud.Pod("pod1")
 	if err := r.cloud.WriteClouds(filepath.Join(dir, "clouds.yaml")); err != nil {
 		t.Fatal(err)
@@ -48,7 +55,7 @@ keystone: {cloud: admin-top, clouds_file: %s}
 networks: {physical_networks: {bridge: {vlan: ["101:200"]}}}
 log: {level: warn}
 pods: {grace: 1s}
-`, listen, dir, filepath.Join(dir, "clouds.yaml"))
+%s`, listen, dir, filepath.Join(dir, "clouds.yaml"), more)
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +63,10 @@ pods: {grace: 1s}
 	r.process = start(t, r.config)
 	t.Cleanup(func() { r.process.kill() })
 	r.listening()
-	r.doAs(r.admin, http.MethodPost, "/admin/v1/pods", `{"pod":{"name":"pod1","region":"Pod1","zone":"az1","dhcp_ports":1}}`, nil, http.StatusCreated)
+	for i, name := range o.Pods {
+		r.doAs(r.admin, http.MethodPost, "/admin/v1/pods",
+			fmt.Sprintf(`{"pod":{"name":%q,"region":%q,"zone":"az%d","dhcp_ports":1}}`, name, podtest.Region(name), i+1), nil, http.StatusCreated)
+	}
 	r.image = r.pod.AddImage(glance.Image{Name: "tiny"})
 	return r
 }
@@ -115,7 +125,7 @@ func (r *region) send(token, method, path string, body any, out any) int {
 	}
 	req.Header.Set("X-Auth-Token", token)
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := podtest.HTTP.Do(req)
 	if err != nil {
 		return 0
 	}

@@ -18,12 +18,12 @@ type Session struct {
 	out *bufio.Scanner
 }
 
-// session makes a client in one process for all its commands. Options that stand
-// before a command, like --os-compute-api-version, are not for it.
+// session makes a client in one process for all its commands but those that begin with
+// an option, like --os-compute-api-version.
 func session(t *testing.T, cloud string) Client {
 	t.Helper()
 	cmd := exec.CommandContext(live(t), "/usr/bin/python3", "testdata/client.py")
-	cmd.Env = append(os.Environ(), "OS_CLIENT_CONFIG_FILE="+region.Clouds, "OS_CLOUD="+cloud)
+	cmd.Env = append(os.Environ(), "OS_CLIENT_CONFIG_FILE="+region.Clouds, "OS_CLOUD="+cloud, "OS_VOLUME_API_VERSION=3.65")
 	in := must(cmd.StdinPipe())(t)
 	out := bufio.NewScanner(must(cmd.StdoutPipe())(t))
 	out.Buffer(nil, 16<<20)

@@ -14,7 +14,7 @@ import (
 // claimed by the agent: it would make one of its own were ours late, and two
 // agents' ports would then answer on one shared wire.
 func TestOneDHCPPortPerAgent(t *testing.T) {
-	const rounds, together = 50, 10
+	const rounds, together = 10, 10
 	tenant := login(t, "alt")
 	leavesNothing(t, tenant)
 	pod, operator := pods(t)[0], login(t, "admin")

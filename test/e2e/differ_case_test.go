@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +26,9 @@ import (
 //
 // A line is "[THING:] WHO[@VERSION,…] METHOD PATH [BODY]". WHO is member, admin,
 // stranger (a member of another project) or nobody (no token). Without versions it is
-// asked at those where its operation changes, and at the first and the latest. {name}
+// asked at those where its operation changes, and at the first and the latest. An
+// operation that the API has with and without the project in the path is asked for in
+// both forms by turns; it goes by its name without. {name}
 // in path and body is a thing of the world, see World. What the case creates becomes
 // the thing, if it has one, and is deleted at the end.
 type Case struct {
@@ -118,41 +120,15 @@ func askBoth(t *testing.T, c Case, version string, inPod, inRegion *World) (a, b
 	var wg sync.WaitGroup
 	var errPod, errRegion error
 	wg.Go(func() { a, errPod = inPod.ask(live(t), c, version) })
+	if inPod.api.byTurns {
+		wg.Wait()
+	}
 	wg.Go(func() { b, errRegion = inRegion.ask(live(t), c, version) })
 	wg.Wait()
 	if err := errors.Join(errPod, errRegion); err != nil {
 		t.Fatalf("%s at %s: %v", c, version, err)
 	}
-	inPod.keep(t, c, a)
-	inRegion.keep(t, c, b)
 	return a, b
-}
-
-// keep makes what was created a thing of the world, if the case says so, and deletes
-// it at the end.
-func (w *World) keep(t *testing.T, c Case, a Answer) {
-	t.Helper()
-	if c.Thing != "" {
-		w.things[c.Thing] = w.things["nobody"] // the comparison tells, and whatever needs it
-	}
-	var body map[string]struct{ ID string }
-	if a.Status != http.StatusCreated || !w.api.keeps || json.Unmarshal(a.Body, &body) != nil {
-		return
-	}
-	id := ""
-	for _, thing := range body {
-		id = thing.ID
-	}
-	if c.Thing != "" {
-		w.things[c.Thing] = id
-	}
-	path, _, _ := strings.Cut(c.Path, "?")
-	clean := Case{Who: "admin", Method: http.MethodDelete, Path: path + "/" + id}
-	t.Cleanup(func() {
-		if a := must(w.ask(live(t), clean, ""))(t); a.Status/100 != 2 && a.Status != http.StatusNotFound {
-			t.Errorf("%s in the %s: %d %s", clean, w.name, a.Status, a.Body)
-		}
-	})
 }
 
 func (w *World) ask(ctx context.Context, c Case, version string) (Answer, error) {
@@ -168,7 +144,7 @@ func (w *World) ask(ctx context.Context, c Case, version string) (Answer, error)
 		req.Header.Set("X-Auth-Token", token)
 	}
 	if version != "" {
-		req.Header.Set("OpenStack-API-Version", "compute "+version)
+		req.Header.Set("OpenStack-API-Version", w.api.name+" "+version)
 	}
 	for name, value := range c.Header {
 		req.Header.Set(name, value)
@@ -213,6 +189,25 @@ func (all Operations) of(api API, c Case) *coverage.Operation {
 	return best
 }
 
+// ofAsker is the project in the path of the one who asks.
+var ofAsker = map[string]string{"member": "/{project}", "admin": "/{admin_project}", "stranger": "/{strangers}", "nobody": "/{project}"}
+
+// inProject is the same operation with the project in its path, if the API has both.
+func (all Operations) inProject(o *coverage.Operation) *coverage.Operation {
+	if o == nil {
+		return nil
+	}
+	version, rest, _ := strings.Cut(strings.TrimPrefix(o.Path, "/"), "/")
+	for i := range all {
+		for _, project := range []string{"{project_id}", "{admin_project_id}"} {
+			if all[i].Method == o.Method && all[i].Path == "/"+version+"/"+project+"/"+rest {
+				return &all[i]
+			}
+		}
+	}
+	return nil
+}
+
 func pathMatches(pattern, path string) bool {
 	a, b := strings.Split(pattern, "/"), strings.Split(path, "/")
 	if len(a) != len(b) {
@@ -239,15 +234,18 @@ func nameOf(o *coverage.Operation, c Case) string {
 	return o.Method + " " + o.Path
 }
 
-// versionsFor are the microversions at which the case is asked.
-func versionsFor(o *coverage.Operation, c Case) []string {
-	if len(c.Versions) > 0 {
+// asked are the microversions at which the case is asked.
+func (api API) asked(o *coverage.Operation, c Case) []string {
+	switch {
+	case api.speaks == "":
+		return []string{""}
+	case len(c.Versions) > 0:
 		return c.Versions
 	}
-	versions := []string{"2.1", "latest"}
+	versions := []string{api.speaks, "latest"}
 	if o != nil {
 		for _, v := range []string{o.Min, o.Max, next(o.Max)} {
-			if v != "" && v != "2.0" && !above(v, newest) && !slices.Contains(versions, v) {
+			if v != "" && v != "2.0" && minor(v) <= api.newest && !slices.Contains(versions, v) {
 				versions = append(versions, v)
 			}
 		}
@@ -255,20 +253,16 @@ func versionsFor(o *coverage.Operation, c Case) []string {
 	return versions
 }
 
-// newest is what the pods' Nova speaks.
-const newest = 93
-
 func minor(v string) int {
-	n := 0
-	fmt.Sscanf(v, "2.%d", &n) //nolint:errcheck // the list's own versions
+	_, after, _ := strings.Cut(v, ".")
+	n, _ := strconv.Atoi(after) // the list's own versions
 	return n
 }
 
-func above(v string, n int) bool { return minor(v) > n }
-
 func next(v string) string {
-	if v == "" {
+	major, _, ok := strings.Cut(v, ".")
+	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("2.%d", minor(v)+1)
+	return fmt.Sprintf("%s.%d", major, minor(v)+1)
 }

@@ -174,7 +174,7 @@ func put(out map[string][]string, path string, v any, w *World) {
 // ownText and ownNumber are the paths of what is made at random or counted, so
 // that only its type can be compared.
 var (
-	ownText   = regexp.MustCompile(`(^|\.)(adminPass|private_key|fingerprint|public_key|uptime|cpu_info)$`)
+	ownText   = regexp.MustCompile(`(^|\.)(adminPass|private_key|fingerprint|public_key|uptime|cpu_info|auth_key)$`)
 	ownNumber = regexp.MustCompile(`^(hypervisors?(\[\])?|hypervisor_statistics|host(\[\])?|tenant_usages?(\[\])?|instance_usage_audit_logs?)\.|` +
 		`^(keypair|keypairs\[\]\.keypair|services\[\]|aggregates\[\])\.id$`)
 )
@@ -194,11 +194,13 @@ var anonymous = []struct {
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "<uuid>"},
 	{regexp.MustCompile(`\b[0-9a-f]{56}\b`), "<host>"},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "<project>"},
+	{regexp.MustCompile(`(<root>(/v3)?)/<project>/`), "$1/"}, // Cinder's links are as it was asked
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?`), "<time>"},
 	{regexp.MustCompile(`([0-9a-f]{2}:){5}[0-9a-f]{2}`), "<mac>"},
 	{regexp.MustCompile(`\br-[a-z0-9]{8}\b`), "<reservation>"},
 	{regexp.MustCompile(`instance-[0-9a-f]{8}`), "<instance>"},
 	{regexp.MustCompile(`\bpod\d-node\d\b`), "<host>"},
+	{regexp.MustCompile(`/pod\d/data/`), "/<pod>/data/"},
 	{regexp.MustCompile(`@pod\d\b`), ""}, // the region says whose host it is
 	{regexp.MustCompile(`(http://[0-9.:]+|<services>/image)/+images/`), "<image>/images/"},
 	{regexp.MustCompile(`\b10\.91\.[09]\.\d+\b`), "<ip>"}, // of subnets where some are given at random

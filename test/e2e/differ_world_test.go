@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func newWorld(t *testing.T, api API, name, zone, in string) *World {
 	}
 	w.things = map[string]string{
 		"nobody": "11111111-2222-4333-8444-555555555555", "project": w.Project, "key": "differ", "keydata": publicKey,
-		"admin_project": w.admin.Project, "strangers": stranger.Project, "zone": zone,
+		"admin_project": w.admin.Project, "strangers": stranger.Project, "zone": zone, "world": user,
 	}
 	return w
 }
@@ -223,8 +224,10 @@ func (w *World) fill(text string) string {
 	})
 }
 
+// root is the service's own, without version and project.
 func (w *World) root() string {
-	return strings.TrimSuffix(strings.TrimSuffix(w.client.Endpoint, "/"), w.api.version)
+	root, _, _ := strings.Cut(w.client.Endpoint, w.api.version)
+	return strings.TrimSuffix(root, "/")
 }
 
 // url of a path below the API's version, or with two slashes below its root.
@@ -235,11 +238,15 @@ func (w *World) url(path string) string {
 	return w.root() + w.api.version + w.fill(path)
 }
 
+// worlds are the names of both: what one makes for everybody, the other lists.
+var worlds = regexp.MustCompile(`differ-(pod|region)-\d+`)
+
 var podNamed = regexp.MustCompile(`^pod pod\d: `)
 
 // plain takes everything out of a text that is this world's own.
 func (w *World) plain(text string) string {
 	root := w.root()
+	text = worlds.ReplaceAllString(text, "<world>")
 	host := must(url.Parse(root))(w.t).Host
 	text = strings.NewReplacer(root+"/", "<root>/", root, "<root>", "http://"+host, "<services>").Replace(text)
 	if text == "nova" || text == "az1" || text == "az2" {
@@ -249,5 +256,25 @@ func (w *World) plain(text string) string {
 	for _, a := range anonymous {
 		text = a.pattern.ReplaceAllString(text, a.by)
 	}
-	return text
+	text = query.ReplaceAllStringFunc(text, inOrderOfNames)
+	return enumeration.ReplaceAllStringFunc(text, inOrder)
+}
+
+// query is that of a link: the order of its parameters has no meaning.
+var query = regexp.MustCompile(`\?[\w.~%<>:+-]+=[^\s"]*`)
+
+func inOrderOfNames(q string) string {
+	all := strings.Split(q[1:], "&")
+	slices.Sort(all)
+	return "?" + strings.Join(all, "&")
+}
+
+// enumeration is a list of names within a message: Neutron makes many of a set, and a
+// set of Python has another order in every process.
+var enumeration = regexp.MustCompile(`'?[a-z][\w:]*'?(, '?[a-z][\w:]*'?)+`)
+
+func inOrder(names string) string {
+	all := strings.Split(names, ", ")
+	slices.Sort(all)
+	return strings.Join(all, ", ")
 }

@@ -19,7 +19,7 @@ import (
 
 // TestLatency measures what Tricircle adds to showing a server.
 func TestLatency(t *testing.T) {
-	const rounds = 300
+	const rounds = 150
 	tenant := login(t, "alt")
 	leavesNothing(t, tenant)
 	server := tenant.createServer("e2e-latency", "az1", tenant.uploadImage("e2e-latency"), tenant.networkWithSubnet("e2e-latency", "10.95.0.0/24"))

@@ -19,7 +19,7 @@ import (
 type Client struct {
 	t       *testing.T
 	Cloud   string
-	session *Session // none: a process for each command
+	session *Session // none: a process for each command, as for those that begin with an option
 }
 
 // in is the client in a part of the test.
@@ -31,7 +31,7 @@ func (c Client) in(t *testing.T) Client {
 // ask runs a command. The command line is one string: no argument here has a space.
 func (c Client) ask(line string) reply {
 	c.t.Helper()
-	if c.session != nil {
+	if c.session != nil && !strings.HasPrefix(line, "-") {
 		return must(c.session.ask(line))(c.t)
 	}
 	cmd := exec.CommandContext(live(c.t), "/usr/bin/openstack", strings.Fields(line)...)
@@ -133,7 +133,7 @@ func (c Client) atEnd(line string) {
 // TestClientNetworks walks through the client's network commands.
 func TestClientNetworks(t *testing.T) {
 	leavesNothing(t, login(t, "alt"))
-	c := Client{t: t, Cloud: "alt"}
+	c := session(t, "alt")
 
 	c.run("network create cli-net")
 	c.atEnd("network delete cli-net-2")
@@ -159,7 +159,7 @@ func TestClientNetworks(t *testing.T) {
 // TestClientServers walks through the client's server commands.
 func TestClientServers(t *testing.T) {
 	leavesNothing(t, login(t, "alt"))
-	c := Client{t: t, Cloud: "alt"}
+	c := session(t, "alt")
 
 	file := filepath.Join(t.TempDir(), "image")
 	if err := os.WriteFile(file, make([]byte, 64<<10), 0o600); err != nil {

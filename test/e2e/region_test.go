@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -15,7 +16,24 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tricircle/tricircle/test/e2e/guest"
 )
+
+// The zone of the first is az1, of the second az2, and so on.
+var podNumbers = flag.String("pods", "1,2", "which of the testbed's pods the region has")
+
+// podNames are their names in the testbed: pod1, pod2, …
+func podNames() []string {
+	var all []string
+	for number := range strings.SplitSeq(*podNumbers, ",") {
+		all = append(all, "pod"+number)
+	}
+	return all
+}
+
+// keystoneRegion is what a pod of the testbed is in Keystone.
+func keystoneRegion(pod string) string { return "P" + pod[1:] }
 
 // The region under test, and the tenant and operator who use it.
 var region *Region
@@ -24,6 +42,15 @@ var region *Region
 var closing []string
 
 func TestMain(m *testing.M) {
+	// In the namespace of a server the same program is that server.
+	if name := os.Getenv(guest.Variable); name != "" {
+		if err := guest.Run(name, guest.Ports, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	flag.Parse()
 	var err error
 	region, err = startRegion()
 	code := 1
@@ -53,7 +80,7 @@ type Region struct {
 	Clouds     string // path of a clouds.yaml with {alt,demo,admin}, {alt,demo,admin}-pod1, …
 
 	extra  string // more configuration
-	second string // what pod2 is in Keystone
+	second string // what the second pod is in Keystone, if not the testbed's
 
 	dir, binary string
 	process     *exec.Cmd
@@ -64,7 +91,7 @@ func startRegion() (*Region, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Region{Name: fmt.Sprintf("E2E%d", os.Getpid()), second: "Pod2", dir: dir, Clouds: filepath.Join(dir, "clouds.yaml")}
+	r := &Region{Name: fmt.Sprintf("E2E%d", os.Getpid()), dir: dir, Clouds: filepath.Join(dir, "clouds.yaml")}
 	for _, step := range []func() error{r.build, r.configure, r.serve, r.register} {
 		if err := step(); err != nil {
 			return r, err
@@ -102,6 +129,8 @@ networks:
       flat: true
     extern:
       vlan: ["451:500"]
+  vxlan:
+    vni: ["5001:5100"]
 `
 
 func (r *Region) configure() error {
@@ -136,7 +165,11 @@ func (r *Region) writeClouds() error {
 	var b strings.Builder
 	b.WriteString("clouds:\n")
 	for _, user := range []string{"admin", "alt", "demo"} {
-		for name, in := range map[string]string{user: r.Name, user + "-pod1": "Pod1", user + "-pod2": "Pod2"} {
+		in := map[string]string{user: r.Name}
+		for _, pod := range podNames() {
+			in[user+"-"+pod] = keystoneRegion(pod)
+		}
+		for name, in := range in {
 			fmt.Fprintf(&b, `  %s:
     region_name: %s
     identity_api_version: 3
@@ -191,11 +224,15 @@ func (r *Region) ready(ctx context.Context) error {
 }
 
 func (r *Region) register() error {
-	for _, args := range [][]string{
-		{"pod", "add", "pod1", "--region", "Pod1", "--zone", "az1", "--pod-zone", "nova"},
-		{"pod", "add", "pod2", "--region", r.second, "--zone", "az2", "--pod-zone", "nova"},
-		{"region", "register"},
-	} {
+	var steps [][]string
+	for i, pod := range podNames() {
+		in := keystoneRegion(pod)
+		if i == 1 && r.second != "" {
+			in = r.second
+		}
+		steps = append(steps, []string{"pod", "add", pod, "--region", in, "--zone", fmt.Sprintf("az%d", i+1), "--pod-zone", "nova"})
+	}
+	for _, args := range append(steps, []string{"region", "register"}) {
 		if out, err := r.tricircle(args...); err != nil {
 			return fmt.Errorf("tricircle %s: %w\n%s", strings.Join(args, " "), err, out)
 		}

@@ -110,11 +110,25 @@ func get[T any](t *testing.T, c *gophercloud.ServiceClient, path string) T {
 // What a tenant creates is deleted at the end of the test, last first, unless
 // the test has done so itself.
 
+// uploadImage makes an image that every pod has, so that servers need not wait for it.
 func (u *Tenant) uploadImage(name string) string {
 	u.t.Helper()
-	return u.upload(images.CreateOpts{Name: name, DiskFormat: "raw", ContainerFormat: "bare"})
+	id := u.upload(images.CreateOpts{
+		Name: name, DiskFormat: "raw", ContainerFormat: "bare", Properties: map[string]string{"tricircle_copy": "everywhere"},
+	})
+	for _, p := range pods(u.t) {
+		eventually(u.t, time.Minute, "the image in "+p.Name, func() error {
+			image, err := images.Get(live(u.t), p.Image, id).Extract()
+			if err == nil && image.Status != images.ImageStatusActive {
+				err = fmt.Errorf("it is %s", image.Status)
+			}
+			return err
+		})
+	}
+	return id
 }
 
+// upload makes an image as it says; without a word about it, one that is in one pod.
 func (u *Tenant) upload(o images.CreateOpts) string {
 	u.t.Helper()
 	image := must(images.Create(live(u.t), u.Image, o).Extract())(u.t)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 type m = map[string]any
@@ -119,7 +121,7 @@ func (c *client) try(ctx context.Context, method, path string, body any) (reply,
 	for name, value := range c.header {
 		req.Header.Set(name, value)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := podtest.HTTP.Do(req)
 	if err != nil {
 		return reply{}, err
 	}

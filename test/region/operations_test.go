@@ -110,6 +110,7 @@ func TestMetricsAreAsDocumented(t *testing.T) {
 			t.Errorf("docs/operate.md has %s{%s}, served is %s{%s}", name, got, name, labels)
 		}
 	}
+	delete(documented, "tricircle_copy") // a property of images
 	for name := range documented {
 		if _, ok := served[name]; !ok {
 			t.Errorf("docs/operate.md has %s, which is not served", name)

@@ -65,6 +65,7 @@ func newRegion(t testing.TB, s setup) *region {
 	for _, p := range r.cloud.Pods() {
 		p.AddImage(glance.Image{ID: imageID, Name: "tiny"})
 		p.Compute.SetQuota(1000)
+		p.Volume.SetQuota(1000)
 	}
 	r.start(s)
 	for i, p := range r.cloud.Pods() {
@@ -90,7 +91,7 @@ func (r *region) start(s setup) {
 		Jobs:     config.Jobs{MaxBackoff: 200 * time.Millisecond},
 		Pods:     config.Pods{Grace: 500 * time.Millisecond, Census: 24 * time.Hour},
 		Networks: config.Networks{PhysicalNetworks: map[string]config.PhysicalNetwork{
-			"bridge": {VLAN: []config.VLANRange{{First: 101, Last: 400}}}}},
+			"bridge": {VLAN: []config.Range{{First: 101, Last: 400}}}}},
 		PublicURL: "http://cloud.example.org",
 	}
 	if s.config != nil {

@@ -27,13 +27,14 @@ func TestWhatTheZoneLacks(t *testing.T) {
 	r := newRegion(t, setup{})
 	demo := r.as("demo")
 	only2 := r.pod("pod2").AddImage(glance.Image{Name: "rare"})
+	stays := r.pod("pod2").AddImage(glance.Image{Name: "stays", Properties: map[string]string{"tricircle_copy": "home-only"}})
 	r.pod("pod2").AddFlavor(nova.Flavor{ID: "7", Name: "rare", RAM: 64, VCPUs: 1, Disk: 1})
 	for name, c := range map[string]struct {
 		fields m
 		status int
 		said   string
 	}{
-		"image missing":           {m{"imageRef": only2}, 400, "pod1: it does not have image " + only2},
+		"image missing":           {m{"imageRef": stays}, 400, "image " + stays},
 		"flavor missing":          {m{"flavorRef": "7"}, 400, "pod1: it does not have flavor 7"},
 		"image nowhere":           {m{"imageRef": uuid.Nil.String(), "availability_zone": nil}, 400, uuid.Nil.String()},
 		"flavor nowhere":          {m{"flavorRef": "99", "availability_zone": nil}, 400, "99"},

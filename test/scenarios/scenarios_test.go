@@ -35,6 +35,7 @@ import (
 	"github.com/tricircle/tricircle/internal/reconcile"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/topology"
+	"github.com/tricircle/tricircle/internal/trace"
 )
 
 func TestMain(m *testing.M) {
@@ -128,8 +129,8 @@ func (w *world) start(dir string) (err error) {
 	}
 	explain := compute.Explain(compute.Deps{Store: w.store, Fleet: f, Dispatch: dispatch.New(dispatch.OfFleet(f, w.store))})
 	a := admin.New(admin.Options{
-		Explain: explain,
-		Store:   w.store, Fleet: f, Jobs: w.jobs, Replicas: reconcile.New(reconcile.Options{Store: w.store, Pods: f}), Account: own, Credentials: credentials, Region: podtest.RegionOne,
+		Explain: explain, Trace: &trace.Tracer{Store: w.store, Pods: f},
+		Store: w.store, Fleet: f, Jobs: w.jobs, Replicas: reconcile.New(reconcile.Options{Store: w.store, Pods: f}), Account: own, Credentials: credentials, Region: podtest.RegionOne,
 		PublicURL: "https://cloud.example.org", PhysicalNetworks: []string{"bridge"}, Version: "1.2.3",
 	})
 	w.api = httptest.NewServer(gateway.New(gateway.Options{

@@ -14,6 +14,9 @@ SUITES = (
     ('compute', 'tempest.api.compute.', "Compute: Tempest"),
     ('network', 'tempest.api.network.', "Network: Tempest"),
     ('neutron', 'neutron_tempest_plugin.api.', "Network: Neutron's plugin for Tempest"),
+    ('volume', 'tempest.api.volume.', "Block Storage: Tempest"),
+    ('cinder', 'cinder_tempest_plugin.api.', "Block Storage: Cinder's plugin for Tempest"),
+    ('image', 'tempest.api.image.', "Image: Tempest"),
 )
 
 

@@ -153,9 +153,14 @@ def configure(path, region, got):
             'region': region, 'endpoint_type': 'publicURL', 'volume_type': 'fake',
             'max_microversion': 'latest', 'storage_protocol': 'fake',
             'vendor_name': 'Open Source', 'build_timeout': '90'},
-        'volume-feature-enabled': {'snapshot': 'true', 'clone': 'true', 'backup': 'false'},
+        'volume-feature-enabled': {
+            'snapshot': 'true', 'clone': 'true', 'extend_attached_volume': 'true', 'backup': 'false',
+            'multi_backend': 'false', 'manage_volume': 'false', 'manage_snapshot': 'false',
+            'consistency_group': 'false', 'volume_revert': 'false'},
         'image': {'region': region, 'endpoint_type': 'publicURL', 'build_timeout': '90'},
-        'image-feature-enabled': {'import_image': 'true'},
+        'image-feature-enabled': {
+            'import_image': 'true', 'os_glance_reserved': 'true',
+            'manage_locations': 'false'},  # Debian's Glance refuses locations on loopback
         'validation': {'run_validation': 'false'},
     }
     ini = configparser.RawConfigParser(default_section='none')

@@ -2,6 +2,7 @@
 import base64
 import os
 
+from tb import files
 from tb.layout import KEYSTONE, PHYSNETS, PW, SHARED, TOP_REGION, und_ip
 from tb.machine import ini, state, write
 
@@ -11,8 +12,9 @@ def generate(pods):
     launchers()
     keystone()
     for pod in pods:
-        for service in (nova, placement, neutron, cinder, glance):
+        for service in (nova, placement, neutron, cinder):
             service(pod)
+        glance(pod, pods)
 
 
 def authtoken(user):
@@ -110,6 +112,7 @@ def launchers():
                       ('cinder-api', 'cinder.cmd.api'),
                       ('cinder-scheduler', 'cinder.cmd.scheduler'),
                       ('cinder-volume', 'cinder.cmd.volume'),
+                      ('cinder-backup', 'cinder.cmd.backup'),
                       ('glance-api', 'glance.cmd.api')):
         write(state('bin', name), '#!/usr/bin/python3\nimport sys\n'
               'from %s import main\n'
@@ -181,7 +184,7 @@ def neutron(pod):
     c = common(pod, 'neutron')
     c.update({
         'bind_host': pod.ip, 'bind_port': '9696',
-        'core_plugin': 'ml2', 'service_plugins': 'router,qos,trunk',
+        'core_plugin': 'ml2', 'service_plugins': 'router,qos,trunk,port_forwarding',
         'api_workers': '0', 'rpc_workers': '1',
         'rpc_state_report_workers': '0',
         'api_paste_config': '/usr/share/neutron-common/api-paste.ini',
@@ -249,6 +252,12 @@ def neutron_agents(pod, k, n):
                           'firewall_driver': 'openvswitch'},
         'oslo_concurrency': {'lock_path': state(pod.name, n, 'lock')},
     }
+    # With more than one thread, a privileged helper of Debian's sometimes ends
+    # with "cannot switch to a different thread" on its log's lock, and its agent
+    # hangs for good: no router is made any more.
+    for section in ('', '_namespace', '_conntrack', '_link', '_dhcp_release',
+                    '_ovs_vsctl'):
+        agent['privsep' + section] = {'thread_pool_size': '1'}
     agent.update(MESSAGING)
     write(state(pod.name, n, 'agent.conf'), ini(agent))
     write(state(pod.name, n, 'dhcp.conf'), ini({'DEFAULT': {
@@ -260,7 +269,15 @@ def neutron_agents(pod, k, n):
     write(state(pod.name, n, 'l3.conf'), ini({'DEFAULT': {
         'agent_mode': 'legacy',
         'enable_metadata_proxy': 'false',
-    }}))
+        # a server that missed an advertisement waits for the next: the stock
+        # 30 to 100 s would be most of the tests' time
+        'min_rtr_adv_interval': '3',
+        'max_rtr_adv_interval': '10',
+    },
+        # fip_qos and gateway_ip_qos need the kernel's act_police, which the
+        # machines that this was written for lack: the agents would fail
+        # on each floating IP with a policy
+        'agent': {'extensions': 'port_forwarding'}}))
     for d in ('neutron', 'lock', 'ovs'):
         os.makedirs(state(pod.name, n, d), exist_ok=True)
 
@@ -274,11 +291,12 @@ def cinder(pod):
         'api_paste_config': '/usr/share/cinder-common/api-paste.ini',
         'resource_query_filters_file': '/etc/cinder/resource_filters.json',
         'rootwrap_config': '/etc/cinder/rootwrap.conf',
-        'enabled_backends': 'fake', 'default_volume_type': 'fake',
+        'enabled_backends': 'fake,files', 'default_volume_type': 'fake',
         'glance_api_servers': 'http://%s:9292' % pod.ip,
         'storage_availability_zone': 'nova',
         'quota_volumes': '1000', 'quota_snapshots': '1000',
-        'quota_gigabytes': '100000',
+        'quota_gigabytes': '100000', 'quota_backups': '1000',
+        'quota_backup_gigabytes': '100000',
     })
     conf = {
         'DEFAULT': c,
@@ -292,7 +310,9 @@ def cinder(pod):
         'fake': {'volume_driver':
                  'cinder.tests.fake_driver.FakeLoggingVolumeDriver',
                  'volume_backend_name': 'fake'},
+        'files': files.backend(pod),
     }
+    c.update(files.backup())
     conf.update(MESSAGING)
     write(state(pod.name, 'cinder.conf'), ini(conf))
     # The fake driver names device files that nobody makes; with the folder, qemu-img
@@ -302,10 +322,11 @@ def cinder(pod):
         os.makedirs(state(pod.name, d), exist_ok=True)
 
 
-def glance(pod):
+def glance(pod, pods):
     c = common(pod, 'glance')
     c.update({'bind_host': pod.ip, 'bind_port': '9292', 'workers': '0',
-              'enabled_import_methods': '[glance-direct,copy-image]',
+              'enabled_import_methods': 
+              '[glance-direct,web-download,glance-download,copy-image]',
               'show_multiple_locations': 'true',
               'node_staging_uri': 'file://' + state(pod.name, 'data', 'staging'),
               'scrubber_datadir': state(pod.name, 'data', 'scrubber')})
@@ -315,6 +336,11 @@ def glance(pod):
         'keystone_authtoken': authtoken('glance'),
         'paste_deploy': {'flavor': 'keystone', 'config_file':
                          '/usr/share/glance-common/glance-api-paste.ini'},
+        # Glance keeps off loopback addresses but for those named
+        'import_filtering_opts': {
+            'allowed_hosts': '[%s]' % ','.join(
+                ['127.0.0.1'] + [x.ip for x in pods]),
+            'allowed_ports': '[]'},       # any
         'glance_store': {'stores': 'file,http', 'default_store': 'file',
                          'filesystem_store_datadir':
                              state(pod.name, 'data', 'images')},

@@ -9,7 +9,7 @@ neutron-common python3-neutron cinder-common python3-cinder glance-common
 python3-glance python3-openstackclient openvswitch-switch mariadb-server
 rabbitmq-server memcached uwsgi-core uwsgi-plugin-python3 dnsmasq-base
 dnsmasq-utils keepalived haproxy conntrack ipset iptables iputils-arping
-iputils-ping qemu-utils python3-memcache ethtool iproute2 procps busybox curl
+iputils-ping qemu-utils nfs-common dmidecode python3-memcache ethtool iproute2 procps busybox curl
 radvd
 """.split()
 

@@ -1,5 +1,6 @@
 """The services of a pod, whether they are healthy, and what a pod holds from
 the start."""
+from tb import files
 from tb.database import sql
 from tb.machine import state
 from tb.process import spawn
@@ -9,6 +10,7 @@ from tb.rest import Http, http_ok
 def start_pod(pod):
     n = pod.name
     b = state('bin')
+    files.mount(pod)
     spawn(n + '-placement', ['uwsgi', '--ini',
                              state('etc', 'uwsgi-%s-placement.ini' % n)])
     novac = ['--config-file', state(n, 'nova.conf'),
@@ -22,6 +24,7 @@ def start_pod(pod):
     spawn(n + '-cinder-api', [b + '/cinder-api'] + cin)
     spawn(n + '-cinder-scheduler', [b + '/cinder-scheduler'] + cin)
     spawn(n + '-cinder-volume', [b + '/cinder-volume'] + cin)
+    spawn(n + '-cinder-backup', [b + '/cinder-backup'] + cin)
     spawn(n + '-glance-api', [b + '/glance-api', '--config-file',
                               state(n, 'glance.conf')])
 
@@ -62,10 +65,14 @@ def pod_health(pod, dataplane):
         if ('nova-compute', n) not in got:
             return 'nova-compute ' + n
     up = h.must('GET', h.url(pod.region, 'volumev3', '/os-services'))
-    bins = {s['binary'] for s in up['services'] if s['state'] == 'up'}
-    for b in ('cinder-scheduler', 'cinder-volume'):
-        if b not in bins:
-            return b
+    got = {(s['binary'], s['host']) for s in up['services']
+           if s['state'] == 'up'}
+    for b, host in (('cinder-scheduler', pod.name),
+                    ('cinder-volume', pod.name + '@fake'),
+                    ('cinder-volume', pod.name + '@files'),
+                    ('cinder-backup', pod.name)):
+        if (b, host) not in got:
+            return '%s on %s' % (b, host)
     up = h.must('GET', h.url(pod.region, 'network', '/v2.0/agents'))
     got = {(a['binary'], a['host']) for a in up['agents'] if a['alive']}
     for k, n in enumerate(pod.nodes):
@@ -78,7 +85,7 @@ def pod_health(pod, dataplane):
 
 
 def finish_pod(pod):
-    """Hosts to cells, one flavor and one volume type, tiny image."""
+    """Hosts to cells, two flavors, two volume types, tiny image."""
     want = len(pod.nodes)
     if int(sql('select count(*) from %s_nova_api.host_mappings'
                % pod.name)) < want:
@@ -98,10 +105,11 @@ def finish_pod(pod):
                    {'flavor': {'name': nm, 'id': str(fid), 'ram': ram,
                                'disk': disk, 'vcpus': cpu}})
     ty = h.must('GET', h.url(pod.region, 'volumev3', '/types'))
-    if not any(t['name'] == 'fake' for t in ty['volume_types']):
-        h.must('POST', h.url(pod.region, 'volumev3', '/types'),
-               {'volume_type': {'name': 'fake', 'extra_specs': {
-                   'volume_backend_name': 'fake'}}})
+    for name in ('fake', 'files'):
+        if not any(t['name'] == name for t in ty['volume_types']):
+            h.must('POST', h.url(pod.region, 'volumev3', '/types'),
+                   {'volume_type': {'name': name, 'extra_specs': {
+                       'volume_backend_name': name}}})
     im = h.must('GET', h.url(pod.region, 'image', '/v2/images'))['images']
     if not any(i['name'] == 'tiny' for i in im):
         i = h.must('POST', h.url(pod.region, 'image', '/v2/images'),

@@ -23,17 +23,17 @@ type shape struct{ numbers, hosts, zones []string }
 
 // edits are those that make a thing the region's. Every index counts from the
 // start of the document that the thing was parsed with.
-func (v view) edits(edits []edit, thing gjson.Result, s shape) []edit {
+func (v view) edits(edits []gateway.Edit, thing gjson.Result, s shape) []gateway.Edit {
 	for _, path := range s.numbers {
 		if n := thing.Get(path); n.Type == gjson.Number { // else a UUID, the same everywhere
-			edits = append(edits, edit{n.Index, n.Index + len(n.Raw), strconv.FormatInt(v.number(n.Int()), 10)})
+			edits = append(edits, gateway.Instead(n, strconv.FormatInt(v.number(n.Int()), 10)))
 		}
 	}
 	for _, path := range s.hosts {
-		edits = renamed(edits, thing.Get(path), v.host)
+		edits = gateway.Renamed(edits, thing.Get(path), v.host)
 	}
 	for _, path := range s.zones {
-		edits = renamed(edits, thing.Get(path), v.zone)
+		edits = gateway.Renamed(edits, thing.Get(path), v.zone)
 	}
 	return edits
 }
@@ -44,11 +44,11 @@ func shaped(field string, s shape) rewriter {
 		if !gjson.ValidBytes(body) {
 			return nil
 		}
-		return splice(body, v.allEdits(gjson.GetBytes(body, field), s))
+		return gateway.Splice(body, v.allEdits(gjson.GetBytes(body, field), s))
 	}
 }
 
-func (v view) allEdits(things gjson.Result, s shape) (edits []edit) {
+func (v view) allEdits(things gjson.Result, s shape) (edits []gateway.Edit) {
 	if !things.IsArray() {
 		return v.edits(nil, things, s)
 	}

@@ -5,12 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/tidwall/gjson"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
@@ -36,6 +33,7 @@ func (a *api) admit(ctx context.Context, j *job) (release func(), err error) {
 	if j.size, err = a.Fleet.FlavorSize(ctx, j.by, j.pod.Name, j.wish.FlavorID); err != nil {
 		return nil, err
 	}
+	j.volumes = a.bootVolumes(ctx, j.wish)
 	if j.wish.Max == 1 {
 		return func() {}, nil
 	}
@@ -107,82 +105,15 @@ func (a *api) cured(ctx context.Context, project, podName string, err error) boo
 	if !fault.Is(err, fault.OverQuota) {
 		return false
 	}
-	cured, cureErr := a.Reconciler.CureQuota(ctx, project, podName)
+	cured, cureErr := a.Reconciler.CureQuota(ctx, quota.Compute, project, podName)
 	if cureErr != nil {
 		a.Log.WarnContext(ctx, "cannot lift the quota in a pod", "project", project, "pod", podName, "error", cureErr)
 	}
 	return cured && cureErr == nil
 }
 
-// defaults remembers which pods have told their default quotas.
-type defaults struct {
-	flight singleflight.Group
-	mu     sync.Mutex
-	told   map[string]bool
-	asked  map[string]time.Time // those that did not answer
-}
-
-const (
-	defaultsTimeout = 5 * time.Second
-	defaultsRetry   = 30 * time.Second
-)
-
-// learnDefaults asks the pods that have never told what they give by default, once
-// for all who wait. The census asks them again now and then; until a pod has told,
-// it does not count.
-func (a *api) learnDefaults(ctx context.Context) {
-	if len(a.strangers(ctx)) == 0 {
-		return
-	}
-	ctx = context.WithoutCancel(ctx)
-	_, _, _ = a.defaults.flight.Do("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(ctx, defaultsTimeout)
-		defer cancel()
-		var wg sync.WaitGroup
-		for _, name := range a.strangers(ctx) {
-			wg.Go(func() {
-				err := a.Reconciler.LearnDefaults(ctx, name)
-				if err != nil {
-					a.Log.InfoContext(ctx, "a pod's default quotas are not known", "pod", name, "error", err)
-				}
-				a.defaults.note(name, err == nil, a.Now())
-			})
-		}
-		wg.Wait()
-		return nil, nil
-	})
-}
-
-func (d *defaults) note(pod string, told bool, now time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.told[pod] = told
-	d.asked[pod] = now
-}
-
-// strangers are the pods to ask now.
-func (a *api) strangers(ctx context.Context) []string {
-	names, err := a.podNames(ctx)
-	if err != nil {
-		return nil
-	}
-	d := &a.defaults
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.told == nil {
-		known, err := a.Store.PodDefaults(ctx, quota.Compute)
-		if err != nil {
-			return nil
-		}
-		d.told, d.asked = map[string]bool{}, map[string]time.Time{}
-		for name := range known {
-			d.told[name] = true
-		}
-	}
-	return slices.DeleteFunc(names, func(name string) bool {
-		return d.told[name] || a.Now().Sub(d.asked[name]) < defaultsRetry
-	})
-}
+// learnDefaults has the pods asked what they give by default, if one never told.
+func (a *api) learnDefaults(ctx context.Context) { a.Reconciler.LearnDefaults(ctx, quota.Compute) }
 
 // resize admits the new size before the pod is asked. What is not the caller's is
 // left to the pod to refuse, and so is a flavor that nobody knows.

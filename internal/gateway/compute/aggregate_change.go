@@ -39,7 +39,7 @@ func (a *api) createAggregate(ctx context.Context, by identity.Caller, r *gatewa
 		return nil, err
 	}
 	if zone.Type == gjson.String && strings.TrimSpace(zone.Str) != "" {
-		body = splice(body, []edit{{zone.Index, zone.Index + len(zone.Raw), quote(podZone)}})
+		body = gateway.Splice(body, []gateway.Edit{gateway.Instead(zone, quote(podZone))})
 	}
 	n := a.ask(context.WithoutCancel(ctx), by, podName, question{
 		Method: http.MethodPost, Path: "/os-aggregates", Body: body, Version: versionOf(r), Op: "create aggregate",
@@ -175,7 +175,7 @@ func (a *api) changePart(ctx context.Context, by identity.Caller, r *gateway.Req
 		if err != nil {
 			return part{}, err
 		}
-		body = splice(body, []edit{{c.zone.Index, c.zone.Index + len(c.zone.Raw), quote(podZone)}})
+		body = gateway.Splice(body, []gateway.Edit{gateway.Instead(c.zone, quote(podZone))})
 	}
 	return a.tellPart(ctx, by, r, p, question{
 		Method: c.method, Path: "/os-aggregates/" + p.podID + c.suffix, Body: body, Version: versionOf(r), Op: "change aggregate",

@@ -221,7 +221,7 @@ func (a *api) attach(ctx context.Context, by identity.Caller, r *gateway.Request
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.CreateTimeout)
 	defer cancel()
-	p, err := a.portToAttach(ctx, by, device{id, topology.OwnerCompute + a.Fleet.ZoneOf(at)}, wish, address)
+	p, err := a.portToAttach(ctx, by, device{id, topology.OwnerCompute + a.Fleet.ZoneOf(at), at}, wish, address)
 	if err != nil {
 		return nil, err
 	}
@@ -255,8 +255,8 @@ func (a *api) ownServer(ctx context.Context, by identity.Caller, r *gateway.Requ
 	return at, n.Err
 }
 
-// device is what a port serves, as the port says it.
-type device struct{ id, owner string }
+// device is what a port serves, as the port says it, and the pod where it is.
+type device struct{ id, owner, pod string }
 
 // portToAttach is the port named, or a new one on the network named, or on the
 // only one there is. It carries the server's ID from the start, so that it goes
@@ -293,7 +293,7 @@ func (a *api) portToAttach(ctx context.Context, by identity.Caller, to device, w
 	if err != nil {
 		return topology.Port{}, err
 	}
-	specs[0].DeviceID, specs[0].DeviceOwner = to.id, to.owner
+	specs[0].DeviceID, specs[0].DeviceOwner, specs[0].Near = to.id, to.owner, to.pod
 	made, err := a.Store.CreatePorts(ctx, specs)
 	if err != nil {
 		return topology.Port{}, a.portFault(ctx, err, specs)

@@ -42,7 +42,7 @@ func getOnce(b *testing.B, url string, c *client) {
 	must(b, err)
 	req.Header.Set("X-Auth-Token", c.token)
 	req.Header.Set("OpenStack-API-Version", "compute 2.93")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := podtest.HTTP.Do(req)
 	must(b, err)
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {

@@ -147,5 +147,3 @@ func (c *client) volume(w *world, podName string) string {
 	d.region, d.version = &past, ""
 	return d.do("POST", "//volumes", m{"volume": m{"size": 1, "imageRef": imageID}}).want(c.t, 202).get("volume.id").Str
 }
-
-func imageNamed(name string) glance.Image { return glance.Image{Name: name} }

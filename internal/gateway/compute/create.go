@@ -39,8 +39,10 @@ type job struct {
 	story   fleet.Record
 	// serverGroup is ours that the servers are to join; empty: none of ours.
 	serverGroup string
-	size        quota.Size // of each server
-	grant       string     // of several servers admitted at once
+	size        quota.Size    // of each server
+	volumes     quota.Amounts // that the pod makes for each
+	canCopy     bool          // its images can be brought to other pods
+	grant       string        // of several servers admitted at once
 }
 
 // made is a server that the request has come to so far.
@@ -169,7 +171,7 @@ func withLeft(cause error, left []string) error {
 func (a *api) createOne(ctx context.Context, j *job, name string) (string, *gateway.Reply, error) {
 	in := store.Intent{
 		ID: uuid.NewString(), Kind: store.KindServer, Pod: j.pod.Name, ProjectID: j.by.ProjectID, UserID: j.by.UserID,
-		Name: name, Zone: j.pod.Zone, DecisionID: j.record.ID, ServerGroup: j.serverGroup, Size: j.size, Grant: j.grant,
+		Name: name, Zone: j.pod.Zone, DecisionID: j.record.ID, ServerGroup: j.serverGroup, Size: j.size, Grant: j.grant, Amounts: j.volumes,
 	}
 	var held releases
 	defer held.release()
@@ -182,9 +184,12 @@ func (a *api) createOne(ctx context.Context, j *job, name string) (string, *gate
 	}
 	for {
 		n, err := a.attempt(ctx, j, in, ports)
+		missing, waits := errors.AsType[*noImageYet](err)
 		switch {
 		case err == nil:
 			return a.settle(ctx, j, in, n)
+		case waits:
+			return a.wait(ctx, j, in, missing)
 		case !podRefused(err):
 			return "", nil, err
 		}
@@ -196,7 +201,7 @@ func (a *api) createOne(ctx context.Context, j *job, name string) (string, *gate
 
 // attempt brings the ports into the pod and asks it for the server. After an error
 // the creation has been ended, or left to its job if only the pod knows what has
-// become of it; unless the pod refused: then it can still be moved.
+// become of it; unless the pod refused: then it can still be moved, or wait.
 func (a *api) attempt(ctx context.Context, j *job, in store.Intent, ports []topology.Port) (answer, error) {
 	group, err := a.placeServerGroup(ctx, j)
 	if podRefused(err) {
@@ -218,6 +223,10 @@ func (a *api) attempt(ctx context.Context, j *job, in store.Intent, ports []topo
 	}
 	n := a.post(ctx, j, body)
 	n.Err = ourGroup(n.Err, group, j.serverGroup)
+	waits := a.awaits(ctx, j, body, n.Err)
+	if _, ok := errors.AsType[*noImageYet](waits); ok {
+		return n, waits
+	}
 	switch {
 	case n.Err == nil, podRefused(n.Err):
 		return n, n.Err
@@ -253,6 +262,9 @@ func (a *api) begin(ctx context.Context, j *job, in store.Intent) ([]topology.Po
 		}
 	}
 	made, err := a.Store.Begin(ctx, in, specs...)
+	if f, ok := faultOf(err); ok && f.Code == quota.CodeVolumes && a.Reconciler.CountAnew(ctx, in.ProjectID) {
+		made, err = a.Store.Begin(ctx, in, specs...)
+	}
 	if err != nil {
 		return nil, a.portFault(ctx, err, specs)
 	}
@@ -401,7 +413,7 @@ func (a *api) created(j *job, id string, n answer) *gateway.Reply {
 	}
 	body := v.document(n.Body)
 	if groups := gjson.GetBytes(body, "server.security_groups"); groups.Exists() && len(j.wish.Groups) > 0 {
-		body = splice(body, []edit{{groups.Index, groups.Index + len(groups.Raw), string(groupNames(j.wish.Groups))}})
+		body = gateway.Splice(body, []gateway.Edit{gateway.Instead(groups, string(groupNames(j.wish.Groups)))})
 	}
 	return &gateway.Reply{Status: n.Status, Header: header, Body: body}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/tricircle/tricircle/internal/pod/podtest"
+	"github.com/tricircle/tricircle/internal/pod/podtest/glance"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/topology"
 )
@@ -185,7 +186,7 @@ func TestCreateRefusals(t *testing.T) {
 	used := demo.port(n.ID)
 	_, err = w.store.UpdatePort(t.Context(), used.ID, func(p *topology.PortSpec) error { p.DeviceID = "something"; return nil })
 	must(t, err)
-	onlyInOne := w.cloud.Pod("pod1").AddImage(imageNamed("only"))
+	onlyInOne := w.cloud.Pod("pod1").AddImage(glance.Image{Name: "only", Properties: map[string]string{store.ImageModeProperty: "home-only"}})
 	nowhere := uuid.NewString()
 	demo.group("twin")
 	demo.group("twin")

@@ -87,9 +87,9 @@ func TestImageDoors(t *testing.T) {
 	if got := admin.at("2.1").do("GET", "/images?name=tiny", nil).want(t, 200); got.get("images.#").Int() != 1 {
 		t.Errorf("images = %s", got.body)
 	}
-	w.cloud.Pod("pod2").Down()
-	if got := admin.do("PUT", path+"/metadata", m{"metadata": m{"a": "1"}}); got.status != 503 || !strings.Contains(got.message(), "pod2") {
-		t.Errorf("%d %s, want 503 that names pod2", got.status, got.body)
+	w.cloud.Pod("pod1").Down() // its home
+	if got := admin.do("PUT", path+"/metadata", m{"metadata": m{"a": "1"}}); got.status != 503 || !strings.Contains(got.message(), "pod1") {
+		t.Errorf("%d %s, want 503 that names pod1", got.status, got.body)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/gateway/replica"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/reconcile/plan"
 	"github.com/tricircle/tricircle/internal/store"
@@ -40,13 +41,13 @@ func (a *api) flavors(ctx context.Context, by identity.Caller, r *gateway.Reques
 	q.Query.Del("marker")
 	answers, err := a.collect(ctx, by, q, "flavors", "id")
 	if err != nil {
-		return nil, regional(err)
+		return nil, replica.Regional(err)
 	}
-	l, err := a.lag(ctx, store.KindFlavor)
+	l, err := a.replicas().Lag(ctx, store.KindFlavor)
 	if err != nil {
 		return nil, err
 	}
-	items := union(answers, "flavors", "id", func(id, pod string) (old, gone bool) { return l.of(store.KindFlavor, id, pod) })
+	items := union(answers, "flavors", "id", func(id, pod string) (old, gone bool) { return l.Of(store.KindFlavor, id, pod) })
 	key := cmp.Or(query.Get("sort_key"), "flavorid")
 	desc := query.Get("sort_dir") == "desc"
 	sortItems(items, flavorKeys[key], desc)
@@ -124,12 +125,12 @@ func withFlavorID(body []byte) ([]byte, string, error) {
 	}
 	id := uuid.NewString()
 	end := flavor.Index + len(flavor.Raw) - 1 // of two members with one name the last counts
-	return splice(body, []edit{{end, end, `, "id": "` + id + `"`}}), id, nil
+	return gateway.Splice(body, []gateway.Edit{gateway.Insert(end, `, "id": "`+id+`"`)}), id, nil
 }
 
 // flavorTaken says which pods have a flavor with the ID or the name.
 func (a *api) flavorTaken(ctx context.Context, by identity.Caller, v gateway.Microversion, id, name string) (map[string]error, error) {
-	l, err := a.lag(ctx, store.KindFlavor)
+	l, err := a.replicas().Lag(ctx, store.KindFlavor)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +143,7 @@ func (a *api) flavorTaken(ctx context.Context, by identity.Caller, v gateway.Mic
 	for _, n := range succeeded(answers) {
 		for _, item := range gjson.GetBytes(n.Body, "flavors").Array() {
 			has := item.Get("id").String()
-			if _, gone := l.of(store.KindFlavor, has, n.Pod); gone {
+			if _, gone := l.Of(store.KindFlavor, has, n.Pod); gone {
 				continue
 			}
 			switch {
@@ -202,7 +203,7 @@ func (a *api) actOnFlavor(ctx context.Context, by identity.Caller, r *gateway.Re
 	}
 	if !by.IsAdmin() {
 		reply, err := a.anyPod(ctx, by, r) // no such action
-		return reply, regional(err)
+		return reply, replica.Regional(err)
 	}
 	return a.changeFlavor("change flavor access", nextAccess)(ctx, by, r)
 }

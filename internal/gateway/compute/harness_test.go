@@ -25,6 +25,7 @@ import (
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/jobs"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/pod/podtest"
 	"github.com/tricircle/tricircle/internal/reconcile"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/store/storetest"
@@ -54,7 +55,7 @@ func newRegion(t testing.TB, o setup) *region {
 	s, err := store.Open(t.Context(), store.Options{URL: storetest.SQLiteURL(t), Log: log})
 	must(t, err)
 	t.Cleanup(s.Close)
-	must(t, s.SetFabric(topology.Fabric{Physical: []topology.PhysicalNetwork{{Name: "bridge", VLANs: []topology.VLANRange{{Min: 101, Max: 400}}}}}))
+	must(t, s.SetFabric(topology.Fabric{Physical: []topology.PhysicalNetwork{{Name: "bridge", VLANs: []topology.SegmentRange{{Min: 101, Max: 400}}}}}))
 	own := pod.NewAccount(pod.AccountOptions{
 		AuthURL: o.authURL, Username: "admin", Password: "secret", ProjectName: "admin", UserDomainID: "default", ProjectDomainID: "default",
 	})
@@ -85,7 +86,7 @@ func newRegion(t testing.TB, o setup) *region {
 		Services: []gateway.Service{
 			compute.Service(compute.Deps{Store: s, Fleet: f, Dispatch: asked, Reconciler: r, Region: inside, Log: log}),
 			compute.Unversioned(compute.Deps{Store: s, Fleet: f, Dispatch: asked, Reconciler: r, Region: inside, Log: log}),
-			network.Service(network.Deps{Store: s, Zones: f, Pods: r}), volume.Service(volume.Deps{Fleet: f, Dispatch: asked}), image.Service(image.Deps{Dispatch: asked}),
+			network.Service(network.Deps{Store: s, Zones: f, Pods: r}), volume.Service(volume.Deps{Store: s, Fleet: f, Dispatch: asked, Reconciler: r}), image.Service(image.Deps{Store: s, Fleet: f, Dispatch: asked, Reconciler: r}),
 		},
 		Verifier: identity.NewVerifier(identity.Options{AuthURL: o.authURL, Service: own}), AuthURL: o.authURL, Log: log,
 	})
@@ -169,7 +170,7 @@ func (c *client) send(ctx context.Context, kind, method, path string, body any) 
 	if c.version != "" {
 		req.Header.Set("OpenStack-API-Version", "compute "+c.version)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := podtest.HTTP.Do(req)
 	if err != nil {
 		return reply{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/gateway"
 )
 
 // hintKeys are the two names of the scheduler's hints; the first wins, as in Nova.
@@ -58,7 +59,7 @@ func setHint(document map[string]json.RawMessage, name, value string) {
 	for _, key := range hintKeys {
 		if hints, ok := document[key]; ok {
 			at := gjson.GetBytes(hints, name)
-			document[key] = splice(hints, []edit{{at.Index, at.Index + len(at.Raw), quote(value)}})
+			document[key] = gateway.Splice(hints, []gateway.Edit{gateway.Instead(at, quote(value))})
 			return
 		}
 	}

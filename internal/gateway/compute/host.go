@@ -69,6 +69,6 @@ func (a *api) nameHost(ctx context.Context, by identity.Caller, r *gateway.Reque
 	case at != podName:
 		return fault.New(fault.Invalid, "", "Compute host %s is in pod %s and the server in pod %s: a server cannot leave its pod", wanted.Str, at, podName)
 	}
-	r.SetBytes(splice(body, []edit{{wanted.Index, wanted.Index + len(wanted.Raw), quote(host)}}))
+	r.SetBytes(gateway.Splice(body, []gateway.Edit{gateway.Instead(wanted, quote(host))}))
 	return nil
 }

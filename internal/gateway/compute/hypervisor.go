@@ -72,7 +72,7 @@ func (a *api) shapedRow(r *gateway.Request, s shape, last *string) func([]byte, 
 			v = a.viewOf(r, row.Pod)
 			views[row.Pod] = v
 		}
-		raw := splice(row.Raw, v.edits(nil, gjson.ParseBytes(row.Raw), s))
+		raw := gateway.Splice(row.Raw, v.edits(nil, gjson.ParseBytes(row.Raw), s))
 		*last = gjson.GetBytes(raw, "id").String()
 		return append(dst, raw...)
 	}

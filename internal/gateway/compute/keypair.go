@@ -11,6 +11,7 @@ import (
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/gateway/replica"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/reconcile/plan"
 	"github.com/tricircle/tricircle/internal/store"
@@ -36,15 +37,15 @@ func (a *api) keypairs(ctx context.Context, by identity.Caller, r *gateway.Reque
 	}
 	answers, err := a.collect(ctx, by, q, "keypairs", "keypair.name")
 	if err != nil {
-		return nil, regional(err)
+		return nil, replica.Regional(err)
 	}
-	l, err := a.lag(ctx, store.KindKeypair)
+	l, err := a.replicas().Lag(ctx, store.KindKeypair)
 	if err != nil {
 		return nil, err
 	}
 	owner := ownerOf(by, v, query.Get("user_id"))
 	items := union(answers, "keypairs", "keypair.name", func(name, pod string) (old, gone bool) {
-		return l.of(store.KindKeypair, plan.KeypairID(owner, name), pod)
+		return l.Of(store.KindKeypair, plan.KeypairID(owner, name), pod)
 	})
 	sortItems(items, "keypair.name", false)
 	items, more, err := pageOf(items, "keypair.name", marker, limit)
@@ -94,7 +95,7 @@ func (a *api) createKeypair(ctx context.Context, by identity.Caller, r *gateway.
 
 // keypairTaken says which pods have a key pair of the name.
 func (a *api) keypairTaken(ctx context.Context, by identity.Caller, q question, owner, name string) (map[string]error, error) {
-	l, err := a.lag(ctx, store.KindKeypair)
+	l, err := a.replicas().Lag(ctx, store.KindKeypair)
 	if err != nil || name == "" {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func (a *api) keypairTaken(ctx context.Context, by identity.Caller, q question, 
 	}
 	taken := map[string]error{}
 	for _, n := range succeeded(answers) {
-		if _, gone := l.of(store.KindKeypair, plan.KeypairID(owner, name), n.Pod); !gone {
+		if _, gone := l.Of(store.KindKeypair, plan.KeypairID(owner, name), n.Pod); !gone {
 			taken[n.Pod] = &fault.Error{Kind: fault.Conflict, Pod: n.Pod, Message: "Key pair '" + name + "' already exists."}
 		}
 	}
@@ -125,7 +126,7 @@ func (a *api) deleteKeypair(ctx context.Context, by identity.Caller, r *gateway.
 	owner := ownerOf(by, q.Version, q.Query.Get("user_id"))
 	if owner != by.UserID && !by.IsAdmin() {
 		reply, err := a.anyPod(ctx, by, r) // for the pods' policy to refuse
-		return reply, regional(err)
+		return reply, replica.Regional(err)
 	}
 	return a.change(ctx, by, r, change{kind: store.KindKeypair, id: plan.KeypairID(owner, r.Param("id")), act: store.ActDelete, question: q})
 }

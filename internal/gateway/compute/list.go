@@ -101,6 +101,9 @@ func (a *api) serverList(ctx context.Context, by identity.Caller, r *gateway.Req
 		query.Del(name)
 	}
 	l.Query = query
+	if err := a.listWaiting(ctx, by, r, &l, query, detail); err != nil {
+		return l, err
+	}
 	l.Rewrite = a.serverRow(r, detail)
 	l.Tail = nextLink(r, "servers_links")
 	if v.AtLeast(2, 69) {

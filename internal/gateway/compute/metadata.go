@@ -26,7 +26,7 @@ func (a *api) metadata(ctx context.Context, by identity.Caller, r *gateway.Reque
 		if !gjson.ValidBytes(body) || !m.IsObject() {
 			return nil
 		}
-		return splice(body, []edit{{m.Index, m.Index + len(m.Raw), withoutMark(m)}})
+		return gateway.Splice(body, []gateway.Edit{gateway.Instead(m, gateway.WithoutMember(m, markKey))})
 	})
 }
 

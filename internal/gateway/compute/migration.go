@@ -88,9 +88,9 @@ func (v view) migration(raw []byte) []byte {
 		if i := strings.LastIndexByte(ours, '/'); i >= 0 {
 			ours = ours[:i] + number
 		}
-		edits = append(edits, edit{href.Index, href.Index + len(href.Raw), quote(ours)})
+		edits = append(edits, gateway.Instead(href, quote(ours)))
 	}
-	return splice(raw, edits)
+	return gateway.Splice(raw, edits)
 }
 
 // migrationMarker finds the migration after which a page begins. Nova does not
@@ -153,11 +153,11 @@ func (a *api) serverMigrations(ctx context.Context, by identity.Caller, r *gatew
 			return nil
 		}
 		list := gjson.GetBytes(body, "migrations")
-		var edits []edit
+		var edits []gateway.Edit
 		for _, m := range list.Array() {
-			edits = append(edits, edit{m.Index, m.Index + len(m.Raw), string(v.migration([]byte(m.Raw)))})
+			edits = append(edits, gateway.Instead(m, string(v.migration([]byte(m.Raw)))))
 		}
-		return splice(body, edits)
+		return gateway.Splice(body, edits)
 	})
 }
 

@@ -270,7 +270,7 @@ func (a *api) portFault(ctx context.Context, err error, specs []topology.PortSpe
 	if f.Kind == fault.NotFound { // gone since it was looked up
 		return fault.New(fault.Invalid, "", "%s", f.Message)
 	}
-	if f.Kind == fault.OverQuota && f.Code != quota.CodeTooMany {
+	if f.Kind == fault.OverQuota && f.Code != quota.CodeTooMany && f.Code != quota.CodeVolumes {
 		return fault.New(fault.Forbidden, "", "Maximum number of ports exceeded")
 	}
 	return err
@@ -309,26 +309,17 @@ func (a *api) deviceAt(ctx context.Context, network string, address netip.Addr) 
 	return "", false
 }
 
-// confine says which pods can carry the networks: a local network stays where
-// it is.
+// confine says which pods can carry the networks: a local network, for one, stays
+// where it is.
 func (a *api) confine(ctx context.Context, nics []nic) ([]fleet.Confined, error) {
 	var out []fleet.Confined
 	for _, n := range nics {
-		if n.Network.Type != topology.TypeLocal {
-			continue
-		}
-		mappings, err := a.Store.ListMappings(ctx, store.MappingQuery{Kind: store.KindNetwork, ID: n.Network.ID})
+		pods, err := a.Store.Reach(ctx, &n.Network)
 		if err != nil {
 			return nil, err
 		}
-		c := fleet.Confined{Network: n.Network.ID}
-		for _, m := range mappings {
-			if m.Wanted {
-				c.Pods = append(c.Pods, m.Pod)
-			}
-		}
-		if len(c.Pods) > 0 {
-			out = append(out, c)
+		if pods != nil {
+			out = append(out, fleet.Confined{Network: n.Network.ID, Pods: pods})
 		}
 	}
 	return out, nil

@@ -54,7 +54,7 @@ func hostReply(v view, body []byte) []byte {
 	}
 	host := gjson.GetBytes(body, "host")
 	if host.IsArray() {
-		return splice(body, v.allEdits(host, shape{hosts: []string{"resource.host"}}))
+		return gateway.Splice(body, v.allEdits(host, shape{hosts: []string{"resource.host"}}))
 	}
-	return splice(body, renamed(nil, host, v.host))
+	return gateway.Splice(body, gateway.Renamed(nil, host, v.host))
 }

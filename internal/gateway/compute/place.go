@@ -43,7 +43,7 @@ func (a *api) plan(ctx context.Context, j *job) error {
 	if j.need.TooOld, err = a.tooOld(ctx, j); err != nil {
 		return err
 	}
-	j.need.ImageID = j.wish.ImageID
+	j.need.ImageID, j.need.CopyImage = j.wish.ImageID, j.wish.ImageID != "" && !a.Stay
 	return a.toNamedHosts(ctx, j)
 }
 
@@ -92,6 +92,12 @@ func (a *api) choose(ctx context.Context, j *job) error {
 		}
 	}
 	chosen, decision, err := a.Fleet.Decide(ctx, j.by, j.need)
+	if err == nil && decision.NeedsImage() && !j.canCopy {
+		if j.canCopy = a.canCopy(ctx, j); !j.canCopy {
+			j.need.CopyImage = false // the image stays where it is, or is nowhere
+			chosen, decision, err = a.Fleet.Decide(ctx, j.by, j.need)
+		}
+	}
 	step := fleet.Step{At: a.Now().UTC(), Decision: decision}
 	if err != nil {
 		step.Error = err.Error()

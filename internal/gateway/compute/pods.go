@@ -11,6 +11,7 @@ import (
 	"github.com/tricircle/tricircle/internal/dispatch"
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
+	"github.com/tricircle/tricircle/internal/gateway/replica"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/release"
@@ -98,28 +99,8 @@ func missing(answers []answer) []string {
 	return names
 }
 
-// worst is the error that speaks for all when no pod succeeded: what a pod
-// answered says more than that another is away, and a refusal says more than
-// that a pod does not have the thing.
-func worst(answers []answer) error {
-	var err error
-	rank := 0
-	for _, n := range answers {
-		r := 3
-		switch {
-		case n.Err == nil:
-			continue
-		case n.Away():
-			r = 1
-		case fault.Is(n.Err, fault.NotFound):
-			r = 2
-		}
-		if r > rank {
-			err, rank = n.Err, r
-		}
-	}
-	return err
-}
+// worst is the error that speaks for all when no pod succeeded.
+func worst(answers []answer) error { return replica.Worst(answers) }
 
 // replyFrom passes one pod's answer on as the region's, its links ours.
 func (a *api) replyFrom(r *gateway.Request, n answer, all []answer) *gateway.Reply {

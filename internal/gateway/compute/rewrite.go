@@ -1,7 +1,6 @@
 package compute
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -24,39 +23,13 @@ type view struct {
 	number            func(int64) int64
 }
 
-// edit replaces body[start:end].
-type edit struct {
-	start, end int
-	with       string
-}
-
-// splice applies the edits, which must not overlap.
-func splice(body []byte, edits []edit) []byte {
-	if len(edits) == 0 {
-		return body
-	}
-	slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
-	size := len(body)
-	for _, e := range edits {
-		size += len(e.with) - (e.end - e.start)
-	}
-	out := make([]byte, 0, size)
-	at := 0
-	for _, e := range edits {
-		out = append(out, body[at:e.start]...)
-		out = append(out, e.with...)
-		at = e.end
-	}
-	return append(out, body[at:]...)
-}
-
 // server rewrites one server object as it stands in a list. Only the bytes that must change are touched; the rest is copied
 // unread, because this is the path of every poll of every client.
 func (v view) server(item []byte) []byte {
 	if !gjson.ValidBytes(item) {
 		return item
 	}
-	return splice(item, v.serverEdits(nil, gjson.ParseBytes(item)))
+	return gateway.Splice(item, v.serverEdits(nil, gjson.ParseBytes(item)))
 }
 
 // document rewrites a reply with one "server" in it; nil if it is no JSON.
@@ -64,21 +37,20 @@ func (v view) document(body []byte) []byte {
 	if !gjson.ValidBytes(body) {
 		return nil
 	}
-	var edits []edit
+	var edits []gateway.Edit
 	gjson.ParseBytes(body).ForEach(func(k, value gjson.Result) bool {
 		if k.Str == "server" && value.IsObject() {
 			edits = v.serverEdits(edits, value)
 		}
 		return true
 	})
-	return splice(body, edits)
+	return gateway.Splice(body, edits)
 }
 
 // serverEdits collects the edits of a server. Every Index that gjson gives within
 // one parsed document counts from the start of that document.
-func (v view) serverEdits(edits []edit, server gjson.Result) []edit {
+func (v view) serverEdits(edits []gateway.Edit, server gjson.Result) []gateway.Edit {
 	server.ForEach(func(k, value gjson.Result) bool {
-		at := value.Index
 		switch k.Str {
 		case "links":
 			edits = v.linkEdits(edits, value)
@@ -91,34 +63,22 @@ func (v view) serverEdits(edits []edit, server gjson.Result) []edit {
 			})
 		case "OS-EXT-AZ:availability_zone":
 			// Empty until the pod has scheduled the server.
-			edits = renamed(edits, value, v.zone)
+			edits = gateway.Renamed(edits, value, v.zone)
 		case "OS-EXT-SRV-ATTR:host", "OS-EXT-SRV-ATTR:hypervisor_hostname": // admins only
-			edits = renamed(edits, value, v.host)
+			edits = gateway.Renamed(edits, value, v.host)
 		case "server_groups":
 			value.ForEach(func(_, id gjson.Result) bool {
-				edits = renamed(edits, id, v.group)
+				edits = gateway.Renamed(edits, id, v.group)
 				return true
 			})
 		case "metadata":
 			if strings.Contains(value.Raw, `"`+markKey+`"`) {
-				edits = append(edits, edit{at, at + len(value.Raw), withoutMark(value)})
+				edits = append(edits, gateway.Instead(value, gateway.WithoutMember(value, markKey)))
 			}
 		}
 		return true
 	})
 	return edits
-}
-
-// renamed replaces a name. Null and empty stay: no host yet, no zone yet.
-func renamed(edits []edit, value gjson.Result, name func(string) string) []edit {
-	if value.Type != gjson.String || value.Str == "" {
-		return edits
-	}
-	ours := name(value.Str)
-	if ours == value.Str {
-		return edits
-	}
-	return append(edits, edit{value.Index, value.Index + len(value.Raw), quote(ours)})
 }
 
 // links rewrites every link of a body that is no server, such as flavors; nil if
@@ -127,7 +87,7 @@ func (v view) links(body []byte) []byte {
 	if !gjson.ValidBytes(body) {
 		return nil
 	}
-	var edits []edit
+	var edits []gateway.Edit
 	var walk func(value gjson.Result)
 	walk = func(value gjson.Result) {
 		value.ForEach(func(k, child gjson.Result) bool {
@@ -141,16 +101,15 @@ func (v view) links(body []byte) []byte {
 		})
 	}
 	walk(gjson.ParseBytes(body))
-	return splice(body, edits)
+	return gateway.Splice(body, edits)
 }
 
-func (v view) linkEdits(edits []edit, links gjson.Result) []edit {
+func (v view) linkEdits(edits []gateway.Edit, links gjson.Result) []gateway.Edit {
 	links.ForEach(func(_, link gjson.Result) bool {
 		rel := link.Get("rel").Str
 		link.ForEach(func(k, href gjson.Result) bool {
 			if k.Str == "href" && href.Type == gjson.String {
-				at := href.Index
-				edits = append(edits, edit{at, at + len(href.Raw), quote(v.href(rel, href.Str))})
+				edits = append(edits, gateway.Instead(href, quote(v.href(rel, href.Str))))
 			}
 			return true
 		})
@@ -184,26 +143,6 @@ func (v view) root(rel string) string {
 		root += "/" + v.project
 	}
 	return root
-}
-
-// withoutMark is a metadata object less our key.
-func withoutMark(metadata gjson.Result) string {
-	var b strings.Builder
-	b.WriteByte('{')
-	metadata.ForEach(func(k, value gjson.Result) bool {
-		if k.Str == markKey {
-			return true
-		}
-		if b.Len() > 1 {
-			b.WriteString(", ")
-		}
-		b.WriteString(k.Raw)
-		b.WriteString(": ")
-		b.WriteString(value.Raw)
-		return true
-	})
-	b.WriteByte('}')
-	return b.String()
 }
 
 func quote(s string) string { return string(gateway.Quote(s)) }

@@ -9,7 +9,7 @@ import (
 
 // routes is the Compute API. A path that is not here gets Nova's 404.
 func (a *api) routes() []gateway.Route {
-	return slices.Concat(a.versionRoutes(), a.serverRoutes(), a.subRoutes(), a.flavorRoutes(), a.projectRoutes(), a.adminRoutes(), a.closedRoutes())
+	return slices.Concat(a.versionRoutes(), a.withWaiting(a.serverRoutes()), a.withWaiting(a.subRoutes()), a.flavorRoutes(), a.projectRoutes(), a.adminRoutes(), a.closedRoutes())
 }
 
 func (a *api) versionRoutes() []gateway.Route {

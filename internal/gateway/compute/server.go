@@ -68,6 +68,9 @@ func (a *api) remove(ctx context.Context, by identity.Caller, r *gateway.Request
 func (a *api) deleteIn(ctx context.Context, by identity.Caller, podName, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
+	if removed, err := a.Store.RemoveWaiting(ctx, id); err != nil || removed {
+		return err
+	}
 	q := question{Method: http.MethodDelete, Path: "/servers/" + url.PathEscape(id), Version: minVersion, Op: "delete server"}
 	n := a.ask(ctx, by, podName, q)
 	if n.Away() && !pod.NotDone(n.Err) {
@@ -121,14 +124,31 @@ func (a *api) rebuild(ctx context.Context, by identity.Caller, r *gateway.Reques
 // snapshot makes an image in the pod's own Glance. Nova tells where in Location,
 // by Glance's address: that has to be ours.
 func (a *api) snapshot(ctx context.Context, by identity.Caller, r *gateway.Request, podName string) (*gateway.Reply, error) {
-	reply, err := a.pass(ctx, by, r, podName)
+	id := ""
+	reply, err := a.rewritten(ctx, by, r, podName, func(_ view, body []byte) []byte {
+		id = gjson.GetBytes(body, "image_id").Str // since 2.45
+		return body
+	})
 	if err != nil {
 		return nil, err
 	}
-	if location := reply.Header.Get("Location"); location != "" {
-		reply.Header.Set("Location", r.HostURL()+"/image/v2/images/"+lastSegment(location))
+	if location := reply.Header.Get("Location"); location != "" && reply.Status < http.StatusMultipleChoices {
+		id = lastSegment(location)
+		reply.Header.Set("Location", r.HostURL()+"/image/v2/images/"+id)
+	}
+	if id != "" {
+		a.expectImage(context.WithoutCancel(ctx), by, id, podName)
 	}
 	return reply, nil
+}
+
+// expectImage puts an image that Nova makes on record: its home is the server's pod,
+// and a job looks when its data is there.
+func (a *api) expectImage(ctx context.Context, by identity.Caller, id, podName string) {
+	err := a.Store.ExpectImage(ctx, store.Image{ID: id, ProjectID: by.ProjectID, Home: podName, Status: "queued"})
+	if err != nil { // it is found when it is first asked for
+		a.Log.WarnContext(ctx, "cannot record the image of a server", "image", id, "pod", podName, "error", err)
+	}
 }
 
 // unshelve may name a zone, and for admins a host: they must hold the server's pod.
@@ -157,6 +177,6 @@ func (a *api) unshelve(ctx context.Context, by identity.Caller, r *gateway.Reque
 	if podZone == "" && !own {
 		podZone = fleet.DefaultPodZone
 	}
-	body = splice(body, []edit{{wanted.Index, wanted.Index + len(wanted.Raw), quote(podZone)}})
+	body = gateway.Splice(body, []gateway.Edit{gateway.Instead(wanted, quote(podZone))})
 	return a.passBody(ctx, by, r, podName, body)
 }

@@ -260,10 +260,40 @@ func TestVolumesBindToTheirPod(t *testing.T) {
 	if got.status != 400 || !strings.Contains(got.message(), "pod1") || !strings.Contains(got.message(), "pod2") {
 		t.Errorf("attach: %d %s, want 400 that names both pods", got.status, got.body)
 	}
+	w.filling(t, one, demo.project)
+	for what, got := range map[string]reply{
+		"attach": demo.do("POST", path, m{"volumeAttachment": m{"volumeId": one}}),
+		"boot":   demo.do("POST", "/servers", server(m{"imageRef": nil, "block_device_mapping_v2": []m{disk(one)}})),
+	} {
+		if got.status != 400 || !strings.Contains(got.message(), "Currently in 'creating'") {
+			t.Errorf("%s with a volume that has not its data yet: %d %s, want 400", what, got.status, got.body)
+		}
+	}
+	f, err := w.store.FindVolumeFill(t.Context(), one)
+	if err == nil {
+		f.State = store.Filled
+		err = w.store.EndVolumeFill(t.Context(), f)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	demo.do("POST", path, m{"volumeAttachment": m{"volumeId": one}}).want(t, 200)
 	demo.do("GET", path, nil).want(t, 200)
 	demo.do("GET", path+"/"+one, nil).want(t, 200)
 	demo.do("DELETE", path+"/"+one, nil).want(t, 202)
+}
+
+// filling makes a volume one that gets its data from another pod.
+func (w *world) filling(t *testing.T, id, project string) {
+	t.Helper()
+	_, err := w.store.Begin(t.Context(), store.Intent{ID: "fill", Kind: store.KindVolume, Pod: "pod1", ProjectID: project,
+		Fill: &store.VolumeFill{Source: store.FillSource{Kind: store.KindVolume, ID: "v", Pod: "pod2"}}})
+	if err == nil {
+		err = w.store.Settle(t.Context(), "fill", store.Entry{Kind: store.KindVolume, ID: id, Pod: "pod1", ProjectID: project, Status: "available"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestDeletedBehindOurBack holds that a server that somebody deleted in the pod

@@ -16,6 +16,7 @@ import (
 	"github.com/tricircle/tricircle/internal/gateway/compute/legacy"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/microversion"
+	"github.com/tricircle/tricircle/internal/seal"
 	"github.com/tricircle/tricircle/internal/store"
 )
 
@@ -42,11 +43,14 @@ type Reconciler interface {
 	// Record makes sure that such a thing, which pods may have had before there was
 	// a region, is on record.
 	Record(ctx context.Context, kind, id string) (store.Replica, error)
-	// LearnDefaults remembers the pod's default quotas.
-	LearnDefaults(ctx context.Context, pod string) error
+	// LearnDefaults asks pods that have never told for their default quotas.
+	LearnDefaults(ctx context.Context, service string)
 	// CureQuota gives the pod the region's limits of the project, if they are higher
 	// than its own, and reports whether they were.
-	CureQuota(ctx context.Context, project, pod string) (bool, error)
+	CureQuota(ctx context.Context, service, project, pod string) (bool, error)
+	// CountAnew looks after the project's volumes that may count too much, and
+	// reports whether there were any.
+	CountAnew(ctx context.Context, project string) bool
 }
 
 // Deps are what the service needs.
@@ -57,6 +61,10 @@ type Deps struct {
 	Reconciler Reconciler
 	// Region is how old clients get at the region's other services.
 	Region legacy.Region
+	// Key seals what waits in the database with a caller's token.
+	Key seal.Key
+	// Stay keeps servers away from pods without their image, which get no copy then.
+	Stay bool
 	// CreateTimeout is how long one creation may take. Default DefaultCreateTimeout.
 	CreateTimeout time.Duration
 	Now           func() time.Time
@@ -66,8 +74,7 @@ type Deps struct {
 // api holds the handlers.
 type api struct {
 	Deps
-	doors    *legacy.Doors
-	defaults defaults
+	doors *legacy.Doors
 }
 
 // Service is the Compute API.

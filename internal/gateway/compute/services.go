@@ -55,7 +55,7 @@ func (a *api) updateService(ctx context.Context, by identity.Caller, r *gateway.
 	if err != nil {
 		return nil, err
 	}
-	q.Body = splice(body, []edit{{host.Index, host.Index + len(host.Raw), quote(there)}})
+	q.Body = gateway.Splice(body, []gateway.Edit{gateway.Instead(host, quote(there))})
 	n := a.ask(ctx, by, podName, q)
 	if n.Err != nil {
 		return nil, n.Err

@@ -61,8 +61,15 @@ func elsewhere(why, what string) error {
 // all projects; where another's is, is no stranger's business.
 func (a *api) locateVolume(ctx context.Context, by identity.Caller, kind, id string) (string, error) {
 	at, err := a.Dispatch.Locate(ctx, by, kind, id)
-	if err != nil || by.IsAdmin() {
+	if err != nil {
 		return at, err
+	}
+	// A volume that gets its data from another pod is there, and empty.
+	if f, err := a.Store.FindVolumeFill(ctx, id); err == nil && f.Status() != "" && (by.IsAdmin() || f.ProjectID == by.ProjectID) {
+		return "", fault.New(fault.Invalid, "", "Invalid volume: volume '%s' status must be 'available'. Currently in '%s'", id, f.Status())
+	}
+	if by.IsAdmin() {
+		return at, nil
 	}
 	if e, err := a.Store.FindEntry(ctx, kind, id); err == nil && e.ProjectID != "" && e.ProjectID != by.ProjectID {
 		return "", fault.New(fault.NotFound, "", "Volume %s could not be found.", id)

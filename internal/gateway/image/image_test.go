@@ -1,396 +1,239 @@
-package image
+package image_test
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha512"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tidwall/gjson"
 
-	"github.com/tricircle/tricircle/internal/dispatch"
 	"github.com/tricircle/tricircle/internal/fault"
-	"github.com/tricircle/tricircle/internal/gateway"
-	"github.com/tricircle/tricircle/internal/identity"
-	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/pod/podtest"
+	"github.com/tricircle/tricircle/internal/pod/podtest/glance"
 	"github.com/tricircle/tricircle/internal/store"
-	"github.com/tricircle/tricircle/internal/store/storetest"
 )
-
-// cloud is a pod with a small Glance behind real HTTP.
-type cloud struct {
-	name   string
-	server *httptest.Server
-
-	mu      sync.Mutex
-	images  map[string]map[string]any
-	data    map[string][]byte
-	fault   func(w http.ResponseWriter, r *http.Request) bool // true: answered
-	down    bool
-	deleted []string
-}
-
-func newCloud(t *testing.T, name string) *cloud {
-	t.Helper()
-	c := &cloud{name: name, images: map[string]map[string]any{}, data: map[string][]byte{}}
-	c.server = httptest.NewServer(http.HandlerFunc(c.serve))
-	t.Cleanup(c.server.Close)
-	return c
-}
-
-func (c *cloud) Name() string { return c.name }
-
-func (c *cloud) Do(ctx context.Context, r pod.Request) (*http.Response, error) {
-	away := func(err error) error {
-		return &fault.Error{Kind: fault.Unavailable, Pod: c.name, Message: "cannot " + r.Op + ": no answer", Err: err}
-	}
-	c.mu.Lock()
-	down := c.down
-	c.mu.Unlock()
-	if down {
-		return nil, away(nil)
-	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, c.server.URL+"/v2"+r.Path, r.Body)
-	if err != nil {
-		return nil, err
-	}
-	req.URL.RawQuery = r.RawQuery
-	if r.Query != nil {
-		req.URL.RawQuery = r.Query.Encode()
-	}
-	if r.Header != nil {
-		req.Header = r.Header
-	}
-	if r.Length > 0 {
-		req.ContentLength = r.Length
-	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		return nil, away(err)
-	}
-	return resp, nil
-}
-
-func (c *cloud) serve(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	broken := c.fault
-	c.mu.Unlock()
-	if broken != nil && broken(w, r) {
-		return
-	}
-	rest := strings.TrimPrefix(r.URL.Path, "/v2/images")
-	id, sub, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-	if r.Method == http.MethodPut && sub == "file" {
-		c.receive(w, r, id)
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case r.Method == http.MethodPost && id == "":
-		var image map[string]any
-		_ = json.NewDecoder(r.Body).Decode(&image)
-		id := image["id"].(string)
-		if c.images[id] != nil || slices.Contains(c.deleted, id) {
-			w.WriteHeader(http.StatusConflict)
-			return
-		}
-		image["status"], image["created_at"], image["owner"] = "queued", "2026-11-22T10:00:00Z", "demo"
-		c.images[id] = image
-		w.Header().Set("Location", c.server.URL+"/v2/images/"+id)
-		answer(w, http.StatusCreated, image)
-	case id == "":
-		rows := []any{}
-		for _, k := range slices.Sorted(maps.Keys(c.images)) {
-			rows = append(rows, c.images[k])
-		}
-		answer(w, http.StatusOK, map[string]any{"images": rows})
-	case c.images[id] == nil:
-		w.WriteHeader(http.StatusNotFound)
-	case r.Method == http.MethodDelete:
-		delete(c.images, id)
-		c.deleted = append(c.deleted, id)
-		w.WriteHeader(http.StatusNoContent)
-	case sub == "file":
-		_, _ = w.Write(c.data[id])
-	case r.Method == http.MethodPatch:
-		body, _ := io.ReadAll(r.Body)
-		c.images[id]["patched"] = string(body)
-		answer(w, http.StatusOK, c.images[id])
-	default:
-		answer(w, http.StatusOK, c.images[id])
-	}
-}
-
-// receive takes the data as Glance does: all of it, or the image is queued again.
-func (c *cloud) receive(w http.ResponseWriter, r *http.Request, id string) {
-	c.mu.Lock()
-	image := c.images[id]
-	busy := image == nil || image["status"] != "queued"
-	c.mu.Unlock()
-	if busy {
-		w.WriteHeader(http.StatusConflict)
-		return
-	}
-	data, err := io.ReadAll(r.Body)
-	if err != nil {
-		return
-	}
-	sum := sha512.Sum512(data)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.data[id] = data
-	image["status"], image["os_hash_algo"], image["os_hash_value"] = "active", "sha512", hex.EncodeToString(sum[:])
-	w.WriteHeader(http.StatusNoContent)
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
-}
-
-func (c *cloud) set(fault func(w http.ResponseWriter, r *http.Request) bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.fault = fault
-}
-
-// statuses are the cloud's images by ID.
-func (c *cloud) statuses() map[string]string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := map[string]string{}
-	for id, image := range c.images {
-		all[id] = image["status"].(string)
-	}
-	return all
-}
-
-type everybody struct{}
-
-func (everybody) Verify(context.Context, string) (identity.Caller, error) {
-	return identity.Caller{ProjectID: "demo", Roles: []string{"member"}}, nil
-}
-
-// region is the Image API over the clouds.
-func region(t *testing.T, clouds ...*cloud) *httptest.Server {
-	t.Helper()
-	s := storetest.New(t)
-	for _, c := range clouds {
-		if _, err := s.CreatePod(t.Context(), store.Pod{Name: c.name, Region: c.name, Zone: "az-" + c.name}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d := dispatch.New(dispatch.Options{
-		Pods: s.ListPods, Index: s,
-		Client: func(_ context.Context, name string) (dispatch.Pod, error) {
-			for _, c := range clouds {
-				if c.name == name {
-					return c, nil
-				}
-			}
-			return nil, fault.New(fault.NotFound, "", "no pod %s", name)
-		},
-	})
-	gw := httptest.NewServer(gateway.New(gateway.Options{
-		Services: []gateway.Service{Service(Deps{Dispatch: d})}, Verifier: everybody{}, MaxBody: 1000,
-	}))
-	t.Cleanup(gw.Close)
-	return gw
-}
-
-// answered is a reply whose body has been read.
-type answered struct {
-	StatusCode int
-	Header     http.Header
-}
-
-func send(t *testing.T, gw *httptest.Server, method, path string, body io.Reader) (answered, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, gw.URL+"/image/v2"+path, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("X-Auth-Token", "t")
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answered{resp.StatusCode, resp.Header}, string(text)
-}
-
-// made creates an image and returns its ID.
-func made(t *testing.T, gw *httptest.Server) string {
-	t.Helper()
-	resp, body := send(t, gw, "POST", "/images", strings.NewReader(`{"name": "i"}`))
-	var image struct {
-		ID string `json:"id"`
-	}
-	if err := json.Unmarshal([]byte(body), &image); err != nil || resp.StatusCode != 201 || image.ID == "" {
-		t.Fatalf("POST /images = %d %s", resp.StatusCode, body)
-	}
-	if got, want := resp.Header.Get("Location"), gw.URL+"/image/v2/images/"+image.ID; got != want {
-		t.Errorf("Location = %s, want %s", got, want)
-	}
-	return image.ID
-}
 
 func TestLifeOfAnImage(t *testing.T) {
 	t.Parallel()
-	one, two := newCloud(t, "pod1"), newCloud(t, "pod2")
-	gw := region(t, one, two)
-	id := made(t, gw)
-	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-	if resp, body := send(t, gw, "PUT", "/images/"+id+"/file", bytes.NewReader(data)); resp.StatusCode != 204 {
-		t.Fatalf("upload = %d %s", resp.StatusCode, body)
+	w := newWorld(t)
+	demo, one, two := w.as("demo"), w.cloud.Pod("pod1"), w.cloud.Pod("pod2")
+	created := demo.do("POST", "/images", m{"name": "i", "disk_format": "raw", "container_format": "bare"}).want(t, 201)
+	id := created.get("id")
+	if got, want := created.header.Get("Location"), w.url+"/images/"+id; got != want {
+		t.Errorf("Location = %s, want %s", got, want)
 	}
-	for _, c := range []*cloud{one, two} {
-		if diff := cmp.Diff(map[string]string{id: "active"}, c.statuses()); diff != "" || !bytes.Equal(c.data[id], data) {
-			t.Errorf("%s after the upload (-want +got):\n%s", c.name, diff)
-		}
+	data := strings.Repeat("0123456789abcdef", 1<<16)
+	demo.do("PUT", "/images/"+id+"/file", strings.NewReader(data)).want(t, 204)
+	if w.status(one, id) != "active" || w.status(two, id) != "" {
+		t.Errorf("pod1 has %q, pod2 %q; want it in pod1 alone", w.status(one, id), w.status(two, id))
 	}
-	resp, body := send(t, gw, "GET", "/images", nil)
-	if n := strings.Count(body, id); resp.StatusCode != 200 || n != 1 || !strings.Contains(body, `"first": "/v2/images", "schema": "/v2/schemas/images"`) {
-		t.Errorf("GET /images = %d, the image is there %d times: %s", resp.StatusCode, n, body)
+	row, err := w.store.FindImage(t.Context(), id)
+	if err != nil || row.Home != "pod1" || row.Status != "active" || row.ProjectID != w.cloud.ProjectID("demo") {
+		t.Errorf("row = %+v, %v; want home pod1, active", row, err)
 	}
-	if _, body := send(t, gw, "GET", "/images/"+id+"/file", nil); body != string(data) {
-		t.Errorf("download gives %d bytes, want %d", len(body), len(data))
+	if got := demo.do("GET", "/images/"+id+"/file", nil).want(t, 200); string(got.body) != data {
+		t.Errorf("download gives %d bytes, want %d", len(got.body), len(data))
 	}
-	if resp, body := send(t, gw, "PATCH", "/images/"+id, strings.NewReader("[1]")); resp.StatusCode != 200 {
-		t.Errorf("PATCH = %d %s", resp.StatusCode, body)
+	if ids := demo.do("GET", "/images", nil).want(t, 200, `"first": "/v2/images", "schema": "/v2/schemas/images"`).ids(t); !cmp.Equal(ids, []string{id}) {
+		t.Errorf("list = %v, want %v", ids, []string{id})
 	}
-	if one.images[id]["patched"] != "[1]" || two.images[id]["patched"] != "[1]" {
-		t.Errorf("not both copies are patched")
+	w.as("alt").do("GET", "/images/"+id, nil).want(t, 404, "No image found with ID "+id)
+	w.as("alt").do("DELETE", "/images/"+id, nil).want(t, 404)
+
+	w.copy(id)
+	demo.do("PATCH", "/images/"+id, []m{{"op": "replace", "path": "/name", "value": "j"}}).want(t, 200, `"name":"j"`)
+	if got := w.pending(id); !cmp.Equal(got, []string{"pod2"}) {
+		t.Errorf("after a change there is work in %v, want pod2", got)
 	}
-	one.down = true // any copy will do for reading, all are needed for changing
-	if resp, body := send(t, gw, "GET", "/images/"+id, nil); resp.StatusCode != 200 || resp.Header.Get("X-Tricircle-Pod") != "pod2" {
-		t.Errorf("GET with pod1 away = %d %s", resp.StatusCode, body)
+	demo.do("DELETE", "/images/"+id, nil).want(t, 204)
+	demo.do("GET", "/images/"+id, nil).want(t, 404)
+	if ids := demo.do("GET", "/images", nil).ids(t); len(ids) > 0 || w.status(two, id) != "active" {
+		t.Errorf("list = %v while a copy is left over, want none", ids)
 	}
-	if resp, body := send(t, gw, "DELETE", "/images/"+id, nil); resp.StatusCode != 503 || !strings.Contains(body, "pod1") {
-		t.Errorf("DELETE with pod1 away = %d %s, want 503 that names it", resp.StatusCode, body)
-	}
-	one.down = false
-	if resp, body := send(t, gw, "DELETE", "/images/"+id, nil); resp.StatusCode != 204 {
-		t.Errorf("DELETE = %d %s", resp.StatusCode, body)
-	}
-	if len(one.statuses())+len(two.statuses()) != 0 {
-		t.Errorf("left: %v %v", one.statuses(), two.statuses())
-	}
-	if resp, _ := send(t, gw, "GET", "/images/"+id, nil); resp.StatusCode != 404 {
-		t.Errorf("GET after DELETE = %d, want 404", resp.StatusCode)
+	if got := w.pending(id); !cmp.Equal(got, []string{"pod2"}) {
+		t.Errorf("after the deletion there is work in %v, want pod2", got)
 	}
 }
 
-func TestCreationThatFailsSomewhereIsNowhere(t *testing.T) {
+// While the home is away its copy is read, and nothing is changed.
+func TestHomeAway(t *testing.T) {
 	t.Parallel()
-	post := func(status int) func(http.ResponseWriter, *http.Request) bool {
-		return func(w http.ResponseWriter, r *http.Request) bool {
-			if r.Method == http.MethodPost {
-				w.WriteHeader(status)
-			}
-			return r.Method == http.MethodPost
-		}
+	w := newWorld(t)
+	demo := w.as("demo")
+	alone, copied := demo.image(nil), demo.image(nil)
+	w.copy(copied)
+	w.cloud.Pod("pod1").Down()
+	if got := demo.do("GET", "/images/"+copied, nil).want(t, 200).header.Get("X-Tricircle-Pod"); got != "pod2" {
+		t.Errorf("answered by %s, want pod2", got)
 	}
+	if got := demo.do("GET", "/images/"+copied+"/file", nil).want(t, 200).body; string(got) != "data" {
+		t.Errorf("download = %q", got)
+	}
+	demo.do("GET", "/images/"+alone, nil).want(t, 503, "pod1")
+	list := demo.do("GET", "/images", nil)
+	if ids := list.ids(t); !cmp.Equal(ids, []string{copied}) || !strings.Contains(list.header.Get("X-Tricircle-Unreachable-Pods"), "pod1") {
+		t.Errorf("list = %v, header %v; want the copy, and pod1 named", ids, list.header)
+	}
+	rename := []m{{"op": "replace", "path": "/name", "value": "j"}}
+	demo.do("PATCH", "/images/"+copied, rename).want(t, 503, "pod1")
+	demo.do("DELETE", "/images/"+copied, nil).want(t, 503, "pod1")
+	demo.do("PUT", "/images/"+copied+"/tags/t", nil).want(t, 503, "pod1")
+	fresh := demo.image(nil) // the project's pod is away: another becomes the home
+	if row, err := w.store.FindImage(t.Context(), fresh); err != nil || row.Home != "pod2" {
+		t.Errorf("new image = %+v, %v; want home pod2", row, err)
+	}
+	w.cloud.Pod("pod1").Up()
+}
+
+// A home that has lost the image hands over to a copy, for all who may see it there;
+// to others nothing is shown and nothing is changed.
+func TestLostHome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	demo, one := w.as("demo"), w.cloud.Pod("pod1")
+	id, gone := demo.image(nil), demo.image(nil)
+	w.copy(id)
+	w.as("alt").do("GET", "/images/"+id, nil).want(t, 404)
+	for _, image := range []string{id, gone} {
+		w.as("admin").past(one).do("DELETE", "/images/"+image, nil).want(t, 204)
+	}
+	demo.do("PATCH", "/images/"+id, []m{{"op": "replace", "path": "/name", "value": "j"}}).want(t, 200, `"name":"j"`)
+	if row, err := w.store.FindImage(t.Context(), id); err != nil || row.Home != "pod2" {
+		t.Errorf("row = %+v, %v; want home pod2", row, err)
+	}
+	demo.do("GET", "/images/"+gone, nil).want(t, 404)
+	if _, err := w.store.FindImage(t.Context(), gone); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an image that is nowhere is on record: %v", err)
+	}
+}
+
+// What a copy shows does not count while the home answers: it may be behind.
+func TestCopiesDoNotSpeakForTheirHome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	admin, alt := w.as("admin"), w.as("alt")
+	id := admin.image(m{"visibility": "public"})
+	w.copy(id)
+	if ids := alt.do("GET", "/images", nil).ids(t); !cmp.Equal(ids, []string{id}) {
+		t.Fatalf("list = %v, want the public image once", ids)
+	}
+	admin.do("PATCH", "/images/"+id, []m{{"op": "replace", "path": "/visibility", "value": "private"}, {"op": "replace", "path": "/name", "value": "new"}}).want(t, 200)
+	alt.past(w.cloud.Pod("pod2")).do("GET", "/images/"+id, nil).want(t, 200) // its job has not run
+	if ids := alt.do("GET", "/images", nil).ids(t); len(ids) > 0 {
+		t.Errorf("list = %v, want none: it is private now", ids)
+	}
+	alt.do("GET", "/images/"+id, nil).want(t, 404)
+	if ids := admin.do("GET", "/images?name=i", nil).ids(t); len(ids) > 0 {
+		t.Errorf("list by the old name = %v, want none", ids)
+	}
+}
+
+// Images that pods had before are adopted when they are first asked for.
+func TestImagesFromBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	admin := w.as("admin")
+	const id = "84181aed-ab10-46f3-8dc5-4832dc2fc220"
+	for _, p := range w.cloud.Pods() {
+		p.AddImage(glance.Image{ID: id, Name: "old"})
+	}
+	if ids := admin.do("GET", "/images", nil).ids(t); !cmp.Equal(ids, []string{id}) {
+		t.Errorf("list = %v, want it once", ids)
+	}
+	admin.do("PUT", "/images/"+id+"/tags/t", nil).want(t, 204)
+	row, err := w.store.FindImage(t.Context(), id)
+	if err != nil || row.Home != "pod1" || row.Status != "active" {
+		t.Errorf("row = %+v, %v; want home pod1", row, err)
+	}
+	if got := w.pending(id); !cmp.Equal(got, []string{"pod2"}) {
+		t.Errorf("there is work in %v, want pod2", got)
+	}
+	admin.do("DELETE", "/images/"+id, nil).want(t, 204)
+	if ids := admin.do("GET", "/images", nil).ids(t); len(ids) > 0 {
+		t.Errorf("list = %v, want none", ids)
+	}
+}
+
+func TestCreate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	demo := w.as("demo")
+	const id = "0b8aa36d-8d14-4bb5-b6d0-6a0d1b6cb6a1"
+	w.as("admin").past(w.cloud.Pod("pod2")).do("POST", "/images", m{"id": id, "name": "private"}).want(t, 201)
+	demo.do("POST", "/images", m{"id": id, "name": "mine"}).want(t, 409, "Image ID "+id+" already exists!")
+	demo.do("POST", "/images", nil).want(t, 400, "Body expected in request.")
+	demo.do("POST", "/images", []string{}).want(t, 400, "Unexpected body type. Expected list/dict.")
+	demo.do("POST", "/images", m{"name": "i", "tricircle_copy": "always"}).want(t, 400, "first-use, everywhere, home-only")
+	mine := demo.empty(nil)
+	demo.do("POST", "/images", m{"id": mine, "name": "again"}).want(t, 409)
+	demo.do("PATCH", "/images/"+mine, []m{{"op": "add", "path": "/tricircle_copy", "value": "always"}}).want(t, 400)
+	demo.do("DELETE", "/images/", nil).want(t, 404)
+}
+
+// A creation whose reply is lost is found again by its ID.
+func TestCreateWhoseReplyIsLost(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
-		break_ func(*cloud)
+		fault  podtest.Fault
 		status int
+		images int
 	}{
-		{"away", func(c *cloud) { c.down = true }, 503},
-		{"refuses", func(c *cloud) { c.set(post(http.StatusForbidden)) }, 403},
-		{"fails", func(c *cloud) { c.set(post(http.StatusInternalServerError)) }, 503},
-		{"made it, reply lost", func(c *cloud) {
-			c.set(func(w http.ResponseWriter, r *http.Request) bool {
-				if r.Method != http.MethodPost {
-					return false
-				}
-				c.set(nil)
-				c.serve(httptest.NewRecorder(), r)
-				panic(http.ErrAbortHandler)
-			})
-		}, 503},
+		{"made", podtest.Fault{DropReply: true}, 201, 1},
+		{"not made", podtest.Fault{DropRequest: true}, 503, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			one, two := newCloud(t, "pod1"), newCloud(t, "pod2")
-			gw := region(t, one, two)
-			test.break_(two)
-			if resp, body := send(t, gw, "POST", "/images", strings.NewReader(`{"name": "i"}`)); resp.StatusCode != test.status {
-				t.Errorf("POST = %d %s, want %d", resp.StatusCode, body, test.status)
-			}
-			if len(one.statuses())+len(two.statuses()) != 0 {
-				t.Errorf("left: %v %v", one.statuses(), two.statuses())
+			w := newWorld(t)
+			test.fault.Method, test.fault.Path, test.fault.Service, test.fault.Times = http.MethodPost, "/images$", podtest.Image, 1
+			w.cloud.Pod("pod1").Fault(test.fault)
+			r := w.as("demo").do("POST", "/images", m{"name": "i"}).want(t, test.status)
+			if ids := w.as("demo").do("GET", "/images", nil).ids(t); len(ids) != test.images || test.images == 1 && ids[0] != r.get("id") {
+				t.Errorf("images = %v, want %d", ids, test.images)
 			}
 		})
 	}
 }
 
-func TestUploadThatFailsInOnePod(t *testing.T) {
+func TestModes(t *testing.T) {
 	t.Parallel()
-	one, two := newCloud(t, "pod1"), newCloud(t, "pod2")
-	gw := region(t, one, two)
-	id := made(t, gw)
-	two.set(func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method == http.MethodPut {
-			_, _ = io.CopyN(io.Discard, r.Body, 1000)
-			panic(http.ErrAbortHandler)
+	w := newWorld(t)
+	demo := w.as("demo")
+	pods := func(id string) string {
+		t.Helper()
+		copies, err := w.store.ListImageCopies(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return false
-	})
-	data := bytes.Repeat([]byte("x"), 8<<20)
-	resp, body := send(t, gw, "PUT", "/images/"+id+"/file", bytes.NewReader(data))
-	if resp.StatusCode != 503 || !strings.Contains(body, "pod2") {
-		t.Errorf("upload = %d %s, want 503 that names pod2", resp.StatusCode, body)
-	}
-	for _, c := range []*cloud{one, two} {
-		if diff := cmp.Diff(map[string]string{id: "queued"}, c.statuses()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		names := []string{}
+		for _, c := range copies {
+			names = append(names, c.Pod)
 		}
+		return strings.Join(names, " ")
 	}
-	two.set(nil)
-	if resp, body := send(t, gw, "PUT", "/images/"+id+"/file", bytes.NewReader(data)); resp.StatusCode != 204 {
-		t.Errorf("the second try = %d %s", resp.StatusCode, body)
+	everywhere := demo.empty(m{"tricircle_copy": "everywhere"})
+	if got := pods(everywhere); got != "pod1" {
+		t.Errorf("before the upload it is wanted in %s, want pod1", got)
 	}
-}
-
-// A pod may have taken all the data before the other failed.
-func TestUploadAgainBringsTheSameData(t *testing.T) {
-	t.Parallel()
-	one, two := newCloud(t, "pod1"), newCloud(t, "pod2")
-	gw := region(t, one, two)
-	id := made(t, gw)
-	sum := sha512.Sum512([]byte("right"))
-	one.images[id]["status"], one.images[id]["os_hash_algo"], one.images[id]["os_hash_value"] = "active", "sha512", hex.EncodeToString(sum[:])
-	if resp, body := send(t, gw, "PUT", "/images/"+id+"/file", strings.NewReader("wrong")); resp.StatusCode != 409 || !strings.Contains(body, "pod pod1 has other data") {
-		t.Errorf("other data = %d %s, want 409", resp.StatusCode, body)
+	demo.do("PUT", "/images/"+everywhere+"/file", strings.NewReader("data")).want(t, 204)
+	if got := pods(everywhere); got != "pod1 pod2" {
+		t.Errorf("after the upload it is wanted in %s, want both", got)
 	}
-	if got := two.statuses()[id]; got != "queued" {
-		t.Errorf("pod2's copy is %s, want queued", got)
+	later := demo.image(nil)
+	if got := pods(later); got != "pod1" {
+		t.Errorf("an image for its first use is wanted in %s, want pod1", got)
 	}
-	if resp, body := send(t, gw, "PUT", "/images/"+id+"/file", strings.NewReader("right")); resp.StatusCode != 204 {
-		t.Errorf("the same data = %d %s", resp.StatusCode, body)
+	demo.do("PATCH", "/images/"+later, []m{{"op": "add", "path": "/tricircle_copy", "value": "everywhere"}}).want(t, 200)
+	if got := pods(later); got != "pod1 pod2" {
+		t.Errorf("after the change it is wanted in %s, want both", got)
 	}
-	if got := two.statuses()[id]; got != "active" {
-		t.Errorf("pod2's copy is %s, want active", got)
-	}
-	if resp, _ := send(t, gw, "PUT", "/images/"+id+"/file", strings.NewReader("right")); resp.StatusCode != 409 {
-		t.Errorf("upload of an active image = %d, want 409 as from Glance", resp.StatusCode)
+	home := demo.image(m{"tricircle_copy": "home-only"})
+	if err := w.store.WantImageCopy(t.Context(), home, "pod2"); !fault.Is(err, fault.Refused) {
+		t.Errorf("a copy of one that stays at home: %v, want Refused", err)
 	}
 }
 
@@ -406,73 +249,145 @@ func (b *brokenOff) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestUploadThatTheClientBreaksOff(t *testing.T) {
+func TestUploadThatBreaksOff(t *testing.T) {
 	t.Parallel()
-	one, two := newCloud(t, "pod1"), newCloud(t, "pod2")
-	gw := region(t, one, two)
-	id := made(t, gw)
-	r, _ := http.NewRequestWithContext(t.Context(), "PUT", gw.URL+"/image/v2/images/"+id+"/file", &brokenOff{left: 1 << 20})
-	r.Header.Set("X-Auth-Token", "t")
-	if resp, err := http.DefaultClient.Do(r); err == nil {
+	w := newWorld(t)
+	demo := w.as("demo")
+	id := demo.empty(nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.url+"/images/"+id+"/file", &brokenOff{left: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Auth-Token", demo.token)
+	r.Header.Set("Content-Type", "application/octet-stream")
+	if resp, err := podtest.HTTP.Do(r); err == nil {
 		resp.Body.Close()
 		t.Errorf("the upload ended with %d", resp.StatusCode)
 	}
-	// Nothing tells the client when the gateway is through with it; the next upload
-	// succeeds only if no pod took the half for the whole.
-	if resp, body := send(t, gw, "PUT", "/images/"+id+"/file", strings.NewReader("all of it")); resp.StatusCode != 204 {
-		t.Errorf("the next upload = %d %s", resp.StatusCode, body)
+	// Nothing tells when the pod has noticed; then it is through with the half.
+	for tries := 0; ; tries++ {
+		r := demo.do("PUT", "/images/"+id+"/file", strings.NewReader("all of it"))
+		if r.status == 204 {
+			break
+		}
+		if r.status != 409 && r.status != 410 || tries > 200 {
+			r.want(t, 204)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	if string(one.data[id]) != "all of it" || string(two.data[id]) != "all of it" {
-		t.Errorf("a pod took half an image")
+	if got := demo.do("GET", "/images/"+id+"/file", nil).body; string(got) != "all of it" {
+		t.Errorf("the image is %d bytes, want the second upload alone", len(got))
 	}
+
+	cut := w.cloud.Pod("pod1").Fault(podtest.Fault{Service: podtest.Image, Method: http.MethodPut, CutBody: 100 << 10, Times: 1})
+	defer cut()
+	second := demo.empty(nil)
+	demo.do("PUT", "/images/"+second+"/file", io.LimitReader(&brokenOff{left: 4 << 20}, 4<<20)).want(t, 503, "pod1")
 }
 
 func TestListIsPagedAsGlancesIs(t *testing.T) {
 	t.Parallel()
-	one, two := newCloud(t, "pod1"), newCloud(t, "pod2")
-	for i := range 3 {
-		id := fmt.Sprintf("i%d", i)
-		image := map[string]any{"id": id, "name": "n", "status": "active", "owner": "demo", "created_at": fmt.Sprintf("2026-11-22T10:00:0%dZ", i)}
-		one.images[id], two.images[id] = image, image
+	w := newWorld(t)
+	ids := make([]string, 3)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("00000000-0000-4000-8000-00000000000%d", i)
+		for _, p := range w.cloud.Pods() {
+			p.AddImage(glance.Image{ID: ids[i], Name: "n"})
+		}
 	}
-	gw := region(t, one, two)
 	for _, test := range []struct {
 		path   string
 		status int
 		want   []string
 		next   string
 	}{
-		{"/images?limit=2", 200, []string{"i2", "i1"}, "/v2/images?limit=2&marker=i1"},
-		{"/images?limit=2&marker=i1", 200, []string{"i0"}, ""},
-		{"/images?sort=created_at:asc", 200, []string{"i0", "i1", "i2"}, ""},
-		{"/images?limit=0", 200, nil, ""},
+		{"/images?limit=2", 200, []string{ids[2], ids[1]}, "/v2/images?limit=2&marker=" + ids[1]},
+		{"/images?limit=2&marker=" + ids[1], 200, []string{ids[0]}, ""},
+		{"/images?sort=created_at:asc", 200, ids, ""},
+		{"/images?limit=0", 200, []string{}, ""},
 		{"/images?marker=x", 400, nil, ""},
 		{"/images?sort=x", 400, nil, ""},
 		{"/images?limit=x", 400, nil, ""},
 		{"/images?sort=name&sort_key=name", 400, nil, ""},
 	} {
-		resp, body := send(t, gw, "GET", test.path, nil)
-		if resp.StatusCode != test.status {
-			t.Errorf("GET %s = %d %s, want %d", test.path, resp.StatusCode, body, test.status)
+		r := w.as("admin").do("GET", test.path, nil).want(t, test.status)
+		if test.status != 200 {
 			continue
 		}
-		var list struct {
-			Images []struct {
-				ID string `json:"id"`
-			} `json:"images"`
-			Next string `json:"next"`
+		if diff := cmp.Diff(test.want, r.ids(t)); diff != "" || r.get("next") != test.next {
+			t.Errorf("GET %s: next %q, want %q (-want +got):\n%s", test.path, r.get("next"), test.next, diff)
 		}
-		if test.status == 200 {
-			if err := json.Unmarshal([]byte(body), &list); err != nil {
-				t.Fatal(err)
-			}
+	}
+}
+
+func TestImportAndTasks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	demo, admin := w.as("demo"), w.as("admin")
+	id := demo.empty(m{"tricircle_copy": "everywhere"})
+	demo.do("PUT", "/images/"+id+"/stage", strings.NewReader("staged")).want(t, 204)
+	demo.do("POST", "/images/"+id+"/import", m{"method": m{"name": "glance-direct"}}).want(t, 202)
+	w.cloud.Pod("pod1").Settle()
+	demo.do("GET", "/images/"+id, nil).want(t, 200, `"status":"active"`)
+	if copies, err := w.store.ListImageCopies(t.Context(), id); err != nil || len(copies) != 2 {
+		t.Errorf("copies = %+v, %v; want one in pod2 too, now that its data is there", copies, err)
+	}
+	if got := demo.do("GET", "/images/"+id+"/tasks", nil).want(t, 200).get("tasks.0.image_id"); got != id {
+		t.Errorf("task of image %q, want %s", got, id)
+	}
+	r := admin.do("GET", "/tasks", nil).want(t, 200, `"schema": "/v2/schemas/tasks"`)
+	task := r.get("tasks.0.id")
+	admin.do("GET", "/tasks/"+task, nil).want(t, 200, id)
+	if n := len(gjson.GetBytes(admin.do("GET", "/tasks?marker="+task, nil).want(t, 200).body, "tasks").Array()); n != 0 {
+		t.Errorf("%d tasks after the last one, want none", n)
+	}
+	admin.do("GET", "/tasks?marker=x", nil).want(t, 400)
+	methods := demo.do("GET", "/info/import", nil).want(t, 200)
+	if got := methods.get("import-methods.value.0"); got != "glance-direct" {
+		t.Errorf("import methods = %s", methods.body)
+	}
+}
+
+func TestMembersAreTheHomes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	demo, alt := w.as("demo"), w.as("alt")
+	id, other := demo.image(m{"visibility": "shared"}), w.cloud.ProjectID("alt")
+	w.copy(id)
+	demo.do("POST", "/images/"+id+"/members", m{"member": other}).want(t, 200)
+	alt.do("GET", "/images/"+id, nil).want(t, 200)
+	alt.do("PUT", "/images/"+id+"/members/"+other, m{"status": "accepted"}).want(t, 200)
+	if got := w.pending(id); !cmp.Equal(got, []string{"pod2"}) {
+		t.Errorf("there is work in %v, want pod2", got)
+	}
+	if ids := alt.do("GET", "/images?visibility=shared&member_status=accepted", nil).ids(t); !cmp.Equal(ids, []string{id}) {
+		t.Errorf("list = %v, want the image", ids)
+	}
+	demo.do("GET", "/images/"+id+"/members/nosuch", nil).want(t, 404)
+	demo.do("DELETE", "/images/"+id+"/members/"+other, nil).want(t, 204)
+	alt.do("GET", "/images/"+id, nil).want(t, 404)
+}
+
+// A change whose reply is lost, or whose maker has died, is looked into by the
+// home's job.
+func TestChangeWhoseReplyIsLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	demo, one := w.as("demo"), w.cloud.Pod("pod1")
+	renamed, deleted := demo.image(nil), demo.image(nil)
+	for _, id := range []string{renamed, deleted} {
+		w.copy(id)
+	}
+	one.Fault(podtest.Fault{Service: podtest.Image, Method: http.MethodPatch, DropReply: true, Times: 1})
+	one.Fault(podtest.Fault{Service: podtest.Image, Method: http.MethodDelete, DropReply: true, Times: 1})
+	demo.do("PATCH", "/images/"+renamed, []m{{"op": "replace", "path": "/name", "value": "j"}}).want(t, 503)
+	demo.do("DELETE", "/images/"+deleted, nil).want(t, 503)
+	for _, id := range []string{renamed, deleted} {
+		if i, err := w.store.FindImage(t.Context(), id); err != nil || i.Attempt == "" {
+			t.Errorf("row = %+v, %v; want an attempt", i, err)
 		}
-		var got []string
-		for _, image := range list.Images {
-			got = append(got, image.ID)
-		}
-		if diff := cmp.Diff(test.want, got); diff != "" || list.Next != test.next {
-			t.Errorf("GET %s: next %q, want %q (-want +got):\n%s", test.path, list.Next, test.next, diff)
-		}
+	}
+	if i, err := w.store.FindImage(t.Context(), deleted); err != nil || i.Attempt != store.ActDelete {
+		t.Errorf("row = %+v, %v; want a deletion", i, err)
 	}
 }

@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -51,41 +50,18 @@ func (a *api) list(ctx context.Context, by identity.Caller, r *gateway.Request) 
 		query.Del(name)
 	}
 	if limit == 0 {
-		body := append([]byte(`{"images": []`), tail(r)(nil, dispatch.Summary{})...)
-		return &gateway.Reply{Body: append(body, '}')}, nil
+		return none("images", r), nil
 	}
 	result, err := a.Dispatch.List(ctx, dispatch.List{
-		By: by, Service: pod.Image, Path: "/images", Query: query,
+		By: by, Service: pod.Image, Path: "/images", Query: query, Header: asJSON,
 		Kind: store.KindImage, Field: "images", Next: "next", Unique: true,
-		Sort: order, SortQuery: sortQuery, Limit: limit, Marker: marker, Tail: tail(r),
+		Sort: order, SortQuery: sortQuery, Limit: limit, Marker: marker, Tail: tailOf("images", r),
 		NoMarker: func(id string) error { return fault.New(fault.Invalid, "", "No image found with ID %s", id) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	return gateway.MergedList(result), nil
-}
-
-// tail adds what Glance writes after the images. Its addresses begin with the
-// version, whatever prefix the service has.
-func tail(r *gateway.Request) func([]byte, dispatch.Summary) []byte {
-	return func(dst []byte, s dispatch.Summary) []byte {
-		query := r.URL.Query()
-		query.Del("marker")
-		dst = fmt.Appendf(dst, `, "first": %s, "schema": "/v2/schemas/images"`, address(query))
-		if s.Full {
-			query.Set("marker", s.LastID)
-			dst = fmt.Appendf(dst, `, "next": %s`, address(query))
-		}
-		return dst
-	}
-}
-
-func address(query url.Values) []byte {
-	if len(query) == 0 {
-		return gateway.Quote("/v2/images")
-	}
-	return gateway.Quote("/v2/images?" + query.Encode())
 }
 
 func limitOf(query url.Values) (int, error) {
@@ -129,7 +105,7 @@ func sortOf(query url.Values) ([]dispatch.Key, error) {
 			return nil, fault.New(fault.Invalid, "", "Invalid sort key: %s. It must be one of the following: %s.", name, strings.Join(keyNames, ", "))
 		}
 		if dirs[i] != "asc" && dirs[i] != "desc" {
-			return nil, fault.New(fault.Invalid, "", "Invalid sort direction: %s. It must be one of the following: asc, desc.", dirs[i])
+			return nil, badDirection(dirs[i])
 		}
 		k.Name, k.Desc = name, dirs[i] == "desc"
 		order[i] = k

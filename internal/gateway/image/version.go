@@ -43,11 +43,11 @@ func (a *api) versions(status int) gateway.Handler {
 		if spoken == nil {
 			spoken = fallback
 		}
-		return gateway.JSON(status, map[string]any{"versions": document(spoken, r.PrefixURL()+"/v2/")}), nil
+		return gateway.JSON(status, map[string]any{"versions": versionRows(spoken, r.PrefixURL()+"/v2/")}), nil
 	}
 }
 
-func document(ids []string, href string) []any {
+func versionRows(ids []string, href string) []any {
 	rows := []any{}
 	for i, id := range ids {
 		status := "SUPPORTED"

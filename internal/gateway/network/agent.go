@@ -15,6 +15,7 @@ import (
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/topology"
 )
 
 // Clouds are asked about their agents. *dispatch.Dispatcher is all of them.
@@ -191,7 +192,10 @@ func (a *api) askAgents(ctx context.Context, pods []string, path, op string) (al
 			return nil, nil, err
 		}
 		for _, doc := range body.Agents {
-			all = append(all, a.named(ctx, n.Pod, doc))
+			// Those of other pods' hosts are shown where they are.
+			if g := (agent{n.Pod, doc}); !topology.IsStandIn(g.text("host")) {
+				all = append(all, a.named(ctx, n.Pod, doc))
+			}
 		}
 	}
 	return all, away, nil

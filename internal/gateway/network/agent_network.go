@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
@@ -160,15 +161,19 @@ func (a *api) addAgentNetwork(ctx context.Context, _ identity.Caller, r *gateway
 // bring makes sure that the pod has the network, and says what it is called there
 // and whether that is new.
 func (a *api) bring(ctx context.Context, n *topology.Network, podName string) (podID string, fresh bool, err error) {
+	reach, err := a.Store.Reach(ctx, n)
+	if err != nil {
+		return "", false, err
+	}
+	if reach != nil && !slices.Contains(reach, podName) {
+		return "", false, fault.New(fault.Conflict, "", "Network %s is local to pod %s; the agent is in pod %s.", n.ID, strings.Join(reach, ", "), podName)
+	}
 	all, err := a.Store.ListMappings(ctx, store.MappingQuery{Kind: store.KindNetwork, ID: n.ID})
 	if err != nil {
 		return "", false, err
 	}
 	fresh = true
 	for _, m := range all {
-		if n.Type == topology.TypeLocal && m.Wanted && m.Pod != podName {
-			return "", false, fault.New(fault.Conflict, "", "Network %s is local to pod %s; the agent is in pod %s.", n.ID, m.Pod, podName)
-		}
 		if m.Pod == podName && m.Wanted && m.PodID != "" {
 			fresh = false
 		}

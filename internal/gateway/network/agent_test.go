@@ -24,7 +24,7 @@ func newClouds(t *testing.T) (*region, *podtest.Cloud) {
 	cloud := podtest.New(t, podtest.Options{})
 	r := &region{t: t, store: storetest.New(t)}
 	if err := r.store.SetFabric(topology.Fabric{Physical: []topology.PhysicalNetwork{
-		{Name: "bridge", VLANs: []topology.VLANRange{{Min: 101, Max: 120}}}}}); err != nil {
+		{Name: "bridge", VLANs: []topology.SegmentRange{{Min: 101, Max: 120}}}}}); err != nil {
 		t.Fatal(err)
 	}
 	own := pod.NewAccount(pod.AccountOptions{

@@ -16,6 +16,8 @@ type Pods interface {
 	// Freshen brings what is shown of where ports are up to date.
 	Freshen(ctx context.Context, ports []topology.Port) error
 	FreshenMoving(ctx context.Context, project string) error
+	// FreshenFloatingIPs is Freshen for their statuses.
+	FreshenFloatingIPs(ctx context.Context, all []topology.FloatingIP) error
 	FindHost(ctx context.Context, name string) (podName string, err error)
 	Bring(ctx context.Context, p topology.Port, podName string) error
 	Bindings(ctx context.Context, portID, method, tail string, in map[string]any) (out map[string]any, found bool, err error)

@@ -26,6 +26,8 @@ func (p *pods) Freshen(_ context.Context, ports []topology.Port) error {
 	return nil
 }
 
+func (*pods) FreshenFloatingIPs(context.Context, []topology.FloatingIP) error { return nil }
+
 func (p *pods) FreshenMoving(context.Context, string) error {
 	p.moving++
 	return nil

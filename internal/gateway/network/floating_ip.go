@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 
 	"github.com/tricircle/tricircle/internal/identity"
@@ -36,13 +37,31 @@ func (a *api) floatingIPs() *resource[topology.FloatingIP] {
 	return &resource[topology.FloatingIP]{
 		tags: store.TaggedFloatingIPs, store: a.Store,
 		one: "floatingip", many: "floatingips", attributes: floatingIPAttributes, missing: topology.NoFloatingIP,
-		list: a.Store.ListFloatingIPs, find: a.Store.FindFloatingIP,
+		list: a.listFloatingIPs, find: a.Store.FindFloatingIP,
 		facts: func(f *topology.FloatingIP) map[string]any { return map[string]any{"project_id": f.ProjectID} },
 		view:  a.viewFloatingIPs, create: a.createFloatingIPs, update: a.updateFloatingIP,
 		remove: func(ctx context.Context, _ identity.Caller, old *topology.FloatingIP, match revision) error {
 			return a.Store.DeleteFloatingIP(ctx, old.ID, func(f *topology.FloatingIP) error { return check(match, f.Revision) })
 		},
 	}
+}
+
+// listFloatingIPs lists floating IPs. Where they are selected by status, what their pods
+// say must be known before.
+func (a *api) listFloatingIPs(ctx context.Context, q store.Query) ([]topology.FloatingIP, error) {
+	if a.Pods != nil && len(q.Filters["status"]) > 0 {
+		all := q
+		all.Filters = maps.Clone(q.Filters)
+		delete(all.Filters, "status")
+		found, err := a.Store.ListFloatingIPs(ctx, all)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.Pods.FreshenFloatingIPs(ctx, found); err != nil {
+			return nil, err
+		}
+	}
+	return a.Store.ListFloatingIPs(ctx, q)
 }
 
 func (a *api) createFloatingIPs(ctx context.Context, by identity.Caller, all []values) ([]topology.FloatingIP, error) {
@@ -115,6 +134,11 @@ func (a *api) updateFloatingIP(ctx context.Context, by identity.Caller, old *top
 }
 
 func (a *api) viewFloatingIPs(ctx context.Context, _ identity.Caller, all []topology.FloatingIP) ([]map[string]any, error) {
+	if a.Pods != nil {
+		if err := a.Pods.FreshenFloatingIPs(ctx, all); err != nil {
+			return nil, err
+		}
+	}
 	ports, err := a.portsServed(ctx, all)
 	if err != nil {
 		return nil, err
@@ -126,7 +150,7 @@ func (a *api) viewFloatingIPs(ctx context.Context, _ identity.Caller, all []topo
 	shown := make([]map[string]any, len(all))
 	for i, f := range all {
 		m := owned(f.ID, f.ProjectID, f.Description, f.CreatedAt, f.UpdatedAt, f.Revision)
-		m["floating_network_id"], m["floating_ip_address"], m["status"] = f.NetworkID, f.Address, topology.StatusDown
+		m["floating_network_id"], m["floating_ip_address"], m["status"] = f.NetworkID, f.Address, f.Status
 		m["port_id"], m["router_id"], m["fixed_ip_address"], m["port_details"] = orNull(f.PortID), orNull(f.RouterID), nil, nil
 		m["qos_policy_id"] = orNull(f.QoSPolicyID)
 		m["port_forwardings"] = forwardings[f.ID]

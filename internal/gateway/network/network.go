@@ -60,7 +60,7 @@ func (a *api) createNetworks(ctx context.Context, by identity.Caller, all []valu
 		if id, sent := v[providerSegment]; sent && id == 0 {
 			return nil, invalidInput("segmentation_id out of range (%d through %d)", topology.MinVLAN, topology.MaxVLAN)
 		}
-		if err := a.checkHints(ctx, n.ZoneHints); err != nil {
+		if err := a.checkPlace(ctx, n); err != nil {
 			return nil, err
 		}
 		if err := a.checkQoS(ctx, by, v, ""); err != nil {
@@ -81,6 +81,16 @@ func setNetwork(n *topology.Network, v values) {
 	set(v, "mtu", &n.MTU)
 	set(v, "port_security_enabled", &n.PortSecurityEnabled)
 	set(v, "qos_policy_id", &n.QoSPolicyID)
+}
+
+// checkPlace holds a network's hints to what there is. An external network belongs to
+// one pod, which may be called by its name.
+func (a *api) checkPlace(ctx context.Context, n *topology.Network) error {
+	hints := n.ZoneHints
+	if n.External {
+		hints = slices.DeleteFunc(slices.Clone(hints), func(hint string) bool { return a.Zones.ZoneOf(hint) != "" })
+	}
+	return a.checkHints(ctx, hints)
 }
 
 func (a *api) checkHints(ctx context.Context, hints []string) error {
@@ -142,7 +152,11 @@ func (a *api) viewNetworks(ctx context.Context, _ identity.Caller, all []topolog
 		}
 		m["port_security_enabled"], m["availability_zone_hints"] = n.PortSecurityEnabled, n.ZoneHints
 		m["qos_policy_id"] = orNull(n.QoSPolicyID)
-		m["availability_zones"] = a.zonesOf(pods[n.ID])
+		at := pods[n.ID]
+		if n.External && n.Pod != "" && !slices.Contains(at, n.Pod) {
+			at = append(at, n.Pod) // chosen, and brought there with its first user
+		}
+		m["availability_zones"] = a.zonesOf(at)
 		viewSegment(m, &n)
 		shown[i] = m
 	}

@@ -135,40 +135,32 @@ func (a *api) settled(ctx context.Context, ports store.Query, remove func() erro
 	if lerr != nil {
 		return lerr
 	}
-	again := false
 	seen := map[string]bool{}
 	for _, p := range held {
 		if p.DeviceID == "" || seen[p.DeviceID] {
 			continue
 		}
 		seen[p.DeviceID] = true
-		done, serr := a.settleServer(ctx, p.DeviceID)
-		if serr != nil {
+		if serr := a.settleServer(ctx, p.DeviceID); serr != nil {
 			return err // the server's pod cannot say: what holds the network stands
 		}
-		again = again || done
 	}
-	if !again {
-		return err
-	}
-	return remove()
+	return remove() // also when a job was faster, and nothing is left to be settled
 }
 
 // settleServer looks after the server in each pod where it is being deleted.
-func (a *api) settleServer(ctx context.Context, id string) (bool, error) {
+func (a *api) settleServer(ctx context.Context, id string) error {
 	all, err := a.Store.ListMappings(ctx, store.MappingQuery{Kind: store.KindServer, ID: id})
 	if err != nil {
-		return false, err
+		return err
 	}
-	done := false
 	for _, m := range all {
 		if m.Wanted {
 			continue
 		}
 		if err := a.Settle(ctx, id, m.Pod); err != nil {
-			return false, err
+			return err
 		}
-		done = true
 	}
-	return done, nil
+	return nil
 }

@@ -69,7 +69,7 @@ func newRegion(t *testing.T) *region {
 	t.Helper()
 	r := &region{t: t, store: storetest.New(t), pods: &pods{now: map[string]topology.Binding{}}}
 	err := r.store.SetFabric(topology.Fabric{Physical: []topology.PhysicalNetwork{
-		{Name: "bridge", Flat: true, VLANs: []topology.VLANRange{{Min: 101, Max: 120}}},
+		{Name: "bridge", Flat: true, VLANs: []topology.SegmentRange{{Min: 101, Max: 120}}},
 		{Name: "other"}}}) // for admins alone
 	if err != nil {
 		t.Fatal(err)
@@ -517,5 +517,22 @@ func TestDocuments(t *testing.T) {
 	}
 	if status, _ := r.do("admin", "PUT", "/quotas/project-alice", `{"quota":{"port":-1}}`); status != 200 {
 		t.Errorf("no quota = %d", status)
+	}
+}
+
+// TestDeletionMeetsAJob: a server's job gives up its ports after the deletion of their
+// network was refused, and before anybody looks which ports there are.
+func TestDeletionMeetsAJob(t *testing.T) {
+	t.Parallel()
+	a := &api{Deps{Store: storetest.New(t), Settle: func(context.Context, string, string) error { return nil }}}
+	tries := 0
+	err := a.settled(t.Context(), store.Query{}, func() error {
+		if tries++; tries == 1 {
+			return fault.New(fault.Conflict, "", "in use")
+		}
+		return nil
+	})
+	if err != nil || tries != 2 {
+		t.Errorf("deletion: %v after %d tries, want it done in the second", err, tries)
 	}
 }

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -9,10 +10,10 @@ import (
 
 	"github.com/tricircle/tricircle/internal/dispatch"
 	"github.com/tricircle/tricircle/internal/fault"
-	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/store"
 )
 
 // refuse is the handler of what is not offered.
@@ -24,20 +25,41 @@ func refuse(why string) gateway.Handler {
 
 // routed passes a request to the pod that has the thing named in its path.
 func (a *api) routed(of resource) gateway.Handler {
-	return func(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-		id := r.Param("id")
-		name, err := a.Dispatch.Locate(ctx, by, of.kind, id)
+	return a.on(of, func(ctx context.Context, by identity.Caller, r *gateway.Request, podName string) (*gateway.Reply, error) {
+		gone := deletes(r)
+		reply, err := a.pass(ctx, by, r, podName, of)
 		if err != nil {
 			return nil, err
 		}
-		reply, err := a.pass(ctx, by, r, name, of)
-		if err != nil {
-			return nil, err
+		if reply.Status == http.StatusNotFound && r.Method == http.MethodGet && strings.HasSuffix(r.Route.Pattern, "/{id}") {
+			a.forget(ctx, by, of.kind, r.Param("id"))
 		}
-		if reply.Status == http.StatusNotFound && r.Method == http.MethodGet && r.Param("*") == "" {
-			a.forget(ctx, by, of.kind, id)
+		if reply.Status < 300 && gone {
+			a.left(ctx, by, r, of, podName)
 		}
 		return reply, nil
+	})
+}
+
+// onPod does something where a thing is.
+type onPod func(ctx context.Context, by identity.Caller, r *gateway.Request, podName string) (*gateway.Reply, error)
+
+// on is a handler for what is done in the pod of the thing named in the path.
+func (a *api) on(of resource, do onPod) gateway.Handler {
+	return func(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+		name, err := a.Dispatch.Locate(ctx, by, of.kind, r.Param("id"))
+		if fault.Is(err, fault.NotFound) && r.Method != http.MethodGet {
+			// Nobody has it, so nobody does anything; but the request may be wrong in
+			// more ways, and Cinder looks at those first.
+			return a.somePod(ctx, by, r)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if reply, err := a.held(ctx, by, r, of); reply != nil || err != nil {
+			return reply, err
+		}
+		return do(ctx, by, r, name)
 	}
 }
 
@@ -62,8 +84,9 @@ func (a *api) pass(ctx context.Context, by identity.Caller, r *gateway.Request, 
 	if err != nil {
 		return nil, err
 	}
+	look := a.lookOf(ctx, podName, zones)
 	return gateway.ForwardJSON(ctx, by, r, client, pod.Volume, func(body []byte) ([]byte, error) {
-		return gateway.SetField(body, of.item+".availability_zone", zones[podName]), nil
+		return a.withFill(ctx, of, r.Param("id"), look.document(body, of.item))
 	})
 }
 
@@ -71,56 +94,61 @@ func (a *api) pass(ctx context.Context, by identity.Caller, r *gateway.Request, 
 // where its volume is. path is where the body names that.
 func (a *api) createBeside(of resource, path, kind string) gateway.Handler {
 	return func(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-		var document map[string]any
-		if err := r.JSON(&document); err != nil {
-			return nil, err
-		}
-		body, err := r.Bytes()
+		id, err := named(r, path)
 		if err != nil {
 			return nil, err
 		}
-		id := gjson.GetBytes(body, path).String()
 		if id == "" {
-			field := path[strings.LastIndexByte(path, '.')+1:]
-			return nil, fault.New(fault.Invalid, "", "Invalid input for field/attribute %s. '%s' is a required property", of.item, field)
+			return a.somePod(ctx, by, r)
 		}
 		name, err := a.Dispatch.Locate(ctx, by, kind, id)
+		if fault.Is(err, fault.NotFound) {
+			return a.somePod(ctx, by, r) // as in on
+		}
+		if err == nil && kind == store.KindVolume {
+			err = a.filling(ctx, id)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if err := a.zoneInBody(ctx, r, of, name); err != nil {
-			return nil, err
-		}
-		reply, err := a.pass(ctx, by, r, name, of)
-		if err != nil {
-			return nil, err
-		}
-		a.note(ctx, by, of, name, reply)
-		return reply, nil
+		return a.createAt(ctx, by, r, of, name)
 	}
 }
 
-// zoneInBody puts the pod's own name for the zone into a creation that names one
-// (backups do).
-func (a *api) zoneInBody(ctx context.Context, r *gateway.Request, of resource, podName string) error {
+// createAt creates in the pod what is no volume, and notes where it is.
+func (a *api) createAt(ctx context.Context, by identity.Caller, r *gateway.Request, of resource, podName string) (*gateway.Reply, error) {
+	if err := a.zoneInBody(ctx, r, of, podName); err != nil {
+		return nil, err
+	}
+	if in, counts, err := a.created(ctx, by, r, of, podName); err != nil || counts {
+		if err != nil {
+			return nil, err
+		}
+		return a.createCounted(ctx, by, r, of, in)
+	}
+	reply, err := a.pass(ctx, by, r, podName, of)
+	if err != nil {
+		return nil, err
+	}
+	a.note(ctx, by, of, podName, reply)
+	return reply, nil
+}
+
+// named is the text that the body has at a path; empty if it has none: then what is
+// wrong with the body is for Cinder to say.
+func named(r *gateway.Request, path string) (string, error) {
+	var document any
+	if err := r.JSON(&document); err != nil {
+		return "", err
+	}
 	body, err := r.Bytes()
 	if err != nil {
-		return err
+		return "", err
 	}
-	zone := gjson.GetBytes(body, of.item+".availability_zone").String()
-	if zone == "" {
-		return nil
+	if found := gjson.GetBytes(body, path); found.Type == gjson.String {
+		return found.Str, nil
 	}
-	home, err := a.placeAt(ctx, fleet.Need{PodOnly: podName, Zone: zone, Why: "what it is made from is there"}, of.item)
-	if err != nil {
-		return err
-	}
-	body, err = withZone(body, of.item, home.PodZone)
-	if err != nil {
-		return err
-	}
-	r.SetBytes(body)
-	return nil
+	return "", nil
 }
 
 // note records what a pod has just created.
@@ -137,6 +165,23 @@ func (a *api) note(ctx context.Context, by identity.Caller, of resource, podName
 // first asks one pod after the other, for what is the same in all: of a thing by
 // ID, the first pod that knows the ID answers.
 func (a *api) first(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	return a.firstThat(ctx, by, r, func(reply *gateway.Reply) bool { return reply.Status != http.StatusNotFound })
+}
+
+// somePod passes on a request that every pod refuses alike, for Cinder's words. It
+// must be one that no pod acts on.
+func (a *api) somePod(ctx context.Context, by identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
+	if _, err := r.Bytes(); err != nil { // more than one pod may have to read it
+		return nil, err
+	}
+	reply, err := a.firstThat(ctx, by, r, func(*gateway.Reply) bool { return true })
+	if err == nil {
+		reply.Header.Del("X-Tricircle-Pod")
+	}
+	return reply, err
+}
+
+func (a *api) firstThat(ctx context.Context, by identity.Caller, r *gateway.Request, will func(*gateway.Reply) bool) (*gateway.Reply, error) {
 	pods, err := a.Fleet.Pods(ctx)
 	if err != nil {
 		return nil, err
@@ -145,18 +190,19 @@ func (a *api) first(ctx context.Context, by identity.Caller, r *gateway.Request)
 	var failed error
 	for _, p := range pods {
 		client, err := a.Dispatch.Client(ctx, p.Name)
-		if err == nil {
-			var reply *gateway.Reply
-			reply, err = gateway.ForwardJSON(ctx, by, r, client, pod.Volume, nil)
-			if err == nil && reply.Status != http.StatusNotFound {
-				return reply, nil
-			}
-			if err == nil {
-				last = reply
-				continue
-			}
+		if err != nil {
+			failed = err
+			continue
 		}
-		failed = err
+		reply, err := gateway.ForwardJSON(ctx, by, r, client, pod.Volume, nil)
+		switch {
+		case err != nil:
+			failed = err
+		case will(reply):
+			return reply, nil
+		default:
+			last = reply
+		}
 	}
 	switch {
 	case failed != nil:
@@ -170,25 +216,40 @@ func (a *api) first(ctx context.Context, by identity.Caller, r *gateway.Request)
 // askAll asks all pods and splits those that did not answer from the rest. It
 // fails when nobody answers well.
 func (a *api) askAll(ctx context.Context, by identity.Caller, r *gateway.Request, op string) ([]dispatch.Answer, []string, error) {
-	answers, err := a.Dispatch.All(ctx, nil, ask(&by, r, op))
+	return a.askThese(ctx, by, r, nil, op)
+}
+
+// askThese asks the pods, nil is all of them, what the client asks.
+func (a *api) askThese(ctx context.Context, by identity.Caller, r *gateway.Request, pods []string, op string) ([]dispatch.Answer, []string, error) {
+	answers, err := a.Dispatch.All(ctx, pods, ask(&by, r, op))
 	if err != nil {
 		return nil, nil, err
 	}
-	var good []dispatch.Answer
-	var away []string
+	return sift(answers)
+}
+
+// sift splits answers from failures. A pod's refusal says more than that another
+// is away.
+func sift(answers []dispatch.Answer) (good []dispatch.Answer, away []string, err error) {
 	var failed error
+	refused := false
 	for _, answer := range answers {
 		if answer.Err == nil {
 			good = append(good, answer)
 			continue
 		}
 		away = append(away, answer.Pod)
-		if failed == nil || answer.Status >= 400 && answer.Status < 500 {
-			failed = answer.Err
+		if refusal := answer.Status >= 400 && answer.Status < 500; failed == nil || refusal && !refused {
+			failed, refused = answer.Err, refusal
 		}
 	}
-	if len(good) == 0 && failed != nil {
-		return nil, nil, failed
+	if len(good) > 0 || failed == nil {
+		return good, away, nil
 	}
-	return good, away, nil
+	if said, ok := errors.AsType[*fault.Error](failed); ok && refused {
+		everybodys := *said
+		everybodys.Pod = "" // any pod would have said it
+		failed = &everybodys
+	}
+	return nil, nil, failed
 }

@@ -60,7 +60,12 @@ func (a *api) before(ctx context.Context, _ identity.Caller, r *gateway.Request)
 		offered = a.window.get(ctx, a.Dispatch, a.Now())
 	}
 	v, err := offered.Negotiate(r.Header, "volume", "")
-	if v != (gateway.Microversion{}) {
+	r.Version = v
+	switch {
+	case err != nil && v.Major != minVersion.Major:
+		r.Header.Del(versionHeader) // of no version that Cinder could name
+		r.Version = gateway.Microversion{}
+	case v != (gateway.Microversion{}):
 		r.Header.Set(versionHeader, "volume "+v.String())
 	}
 	return err
@@ -71,21 +76,23 @@ func after(r *gateway.Request, h http.Header) {
 	if r.Route == nil || !r.Known && r.Route.Strategy != gateway.Public {
 		return // Cinder's own code has not seen it
 	}
-	if h.Get(versionHeader) == "" {
-		v := r.Header.Get(versionHeader)
-		if v == "" {
-			v = "volume " + minVersion.String()
-		}
-		h.Set(versionHeader, v)
+	// A pod's own reply has it or not, as it is: those without a body have not.
+	if h.Get("X-Tricircle-Pod") == "" || h.Get("X-Compute-Request-Id") != "" {
+		h.Set("X-Compute-Request-Id", r.ID)
+	}
+	if h.Get(versionHeader) == "" && r.Version != (gateway.Microversion{}) {
+		h.Set(versionHeader, "volume "+r.Version.String())
 		h.Add("Vary", "OpenStack-API-Version")
 	}
-	h.Set("X-Compute-Request-Id", r.ID)
 }
 
 // versions is the version document; Cinder has the same at both places.
 func (a *api) versions(status int) gateway.Handler {
 	return func(ctx context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 		offered := a.window.get(ctx, a.Dispatch, a.Now())
+		if v, err := offered.Negotiate(r.Header, "volume", ""); err == nil {
+			r.Version = v // nobody has read it for a request without a token
+		}
 		return gateway.JSON(status, map[string]any{"versions": []any{map[string]any{
 			"id": "v3.0", "status": "CURRENT", "version": offered.Max.String(), "min_version": offered.Min.String(),
 			"updated": "2022-08-31T00:00:00Z",

@@ -21,6 +21,7 @@ import (
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
+	"github.com/tricircle/tricircle/internal/pod/podtest"
 	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/store/storetest"
 )
@@ -74,7 +75,16 @@ func (c *cloud) Do(ctx context.Context, r pod.Request) (*http.Response, error) {
 	if r.Header != nil {
 		req.Header = r.Header
 	}
-	return http.DefaultTransport.RoundTrip(req)
+	return podtest.HTTP.Transport.RoundTrip(req)
+}
+
+// unmark is a creation's body without the mark, which is another one each time.
+func unmark(body []byte) string {
+	text, _, marked := strings.Cut(string(body), `,"metadata":{"tricircle":"`)
+	if !marked {
+		text, _, _ = strings.Cut(text, `"metadata":{"tricircle":"`)
+	}
+	return text + "}}"
 }
 
 func (c *cloud) serve(w http.ResponseWriter, r *http.Request) {
@@ -94,22 +104,32 @@ func (c *cloud) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodPost && path == "/volumes":
 		body, _ := io.ReadAll(r.Body)
-		c.bodies = append(c.bodies, string(body))
+		if !gjson.GetBytes(body, "volume").IsObject() {
+			reply(http.StatusBadRequest, map[string]any{"badRequest": map[string]any{"code": 400, "message": "'volume' is a required property"}})
+			return
+		}
+		c.bodies = append(c.bodies, unmark(body))
 		reply(http.StatusAccepted, map[string]any{"volume": c.add(gjson.GetBytes(body, "volume.name").String())})
 	case r.Method == http.MethodPost && path == "/snapshots":
+		if body, _ := io.ReadAll(r.Body); !gjson.GetBytes(body, "snapshot.volume_id").Exists() {
+			reply(http.StatusBadRequest, map[string]any{"badRequest": map[string]any{"code": 400, "message": "'volume_id' is a required property"}})
+			return
+		}
 		snap := map[string]any{"id": c.row.Name + "-snap", "volume_id": "x", "created_at": "2026-11-22T10:00:00.000000"}
 		c.snaps = append(c.snaps, snap)
 		reply(http.StatusAccepted, map[string]any{"snapshot": snap})
+	case path == "/volumes":
+		reply(http.StatusOK, map[string]any{"volumes": []any{}, "count": len(c.volumes)})
 	case path == "/volumes/detail":
 		reply(http.StatusOK, map[string]any{"volumes": newest(c.volumes), "count": len(c.volumes)})
 	case path == "/snapshots/detail":
 		reply(http.StatusOK, map[string]any{"snapshots": newest(c.snaps)})
+	case path == "/volumes/summary":
+		reply(http.StatusOK, map[string]any{"volume-summary": map[string]any{"total_count": 2, "total_size": 3, "metadata": map[string]any{"tricircle": []string{c.row.Name}, "a": []string{"1"}}}})
 	case strings.HasPrefix(path, "/volumes/"):
 		c.one(w, r, reply, strings.TrimPrefix(path, "/volumes/"))
 	case path == "/types/11111111-1111-1111-1111-111111111111" && c.row.Name == "pod1":
 		reply(http.StatusOK, map[string]any{"volume_type": map[string]any{"name": "gold"}})
-	case path == "/limits":
-		reply(http.StatusOK, map[string]any{"limits": map[string]any{"rate": []any{}, "absolute": map[string]int{"maxTotalVolumes": 10, "maxTotalBackups": -1, "totalVolumesUsed": 2}}})
 	case path == "/os-services":
 		reply(http.StatusOK, map[string]any{"services": []any{map[string]any{"host": c.row.Name, "zone": "nova"}}})
 	case path == "/":
@@ -153,6 +173,18 @@ func (c *cloud) add(name string) map[string]any {
 	return v
 }
 
+// nobody works beside the requests.
+type nobody struct{ Reconciler }
+
+func (nobody) Hold(context.Context, string, string) (func(), error) { return func() {}, nil }
+
+func (nobody) LearnDefaults(context.Context, string)   {}
+func (nobody) RefreshDefaults(context.Context, string) {}
+
+func (nobody) CountAnew(context.Context, string) bool                          { return false }
+func (nobody) CureQuota(context.Context, string, string, string) (bool, error) { return false, nil }
+func (nobody) CanFill(context.Context, store.FillSource, string) error         { return nil }
+
 type everybody struct{}
 
 func (everybody) Verify(_ context.Context, token string) (identity.Caller, error) {
@@ -187,6 +219,37 @@ func (f fleetOf) Choose(_ context.Context, _ identity.Caller, need fleet.Need) (
 	return store.Pod{}, fault.New(fault.Invalid, "", "no pod")
 }
 
+// Hosts are called as in their pods, with the pod's name behind.
+func (f fleetOf) StorageHostName(_ context.Context, podName, host string) string {
+	if podName == f[0].row.Name {
+		return host
+	}
+	return host + "@" + podName
+}
+
+func (f fleetOf) FindStorageHost(_ context.Context, name string) (podName, host string, err error) {
+	for _, c := range f {
+		if host, ok := strings.CutSuffix(name, "@"+c.row.Name); ok {
+			return c.row.Name, host, nil
+		}
+	}
+	if strings.HasPrefix(name, "node") {
+		return f[0].row.Name, name, nil
+	}
+	return "", "", fault.New(fault.NotFound, "", "Host %s could not be found.", name)
+}
+
+func (f fleetOf) RegionNumber(podName string, id int64) int64 {
+	return id + 1000*int64(slices.IndexFunc(f, func(c *cloud) bool { return c.row.Name == podName }))
+}
+
+func (f fleetOf) PodNumber(_ context.Context, n int64) (string, int64, error) {
+	if int(n/1000) >= len(f) {
+		return "", 0, fault.New(fault.NotFound, "", "no pod has number %d", n)
+	}
+	return f[n/1000].row.Name, n % 1000, nil
+}
+
 func region(t *testing.T, clouds ...*cloud) *httptest.Server {
 	t.Helper()
 	s := storetest.New(t)
@@ -207,7 +270,7 @@ func region(t *testing.T, clouds ...*cloud) *httptest.Server {
 		},
 	})
 	gw := httptest.NewServer(gateway.New(gateway.Options{
-		Services: []gateway.Service{Service(Deps{Fleet: fleetOf(clouds), Dispatch: d})}, Verifier: everybody{},
+		Services: []gateway.Service{Service(Deps{Store: s, Fleet: fleetOf(clouds), Dispatch: d, Reconciler: nobody{}})}, Verifier: everybody{},
 	}))
 	t.Cleanup(gw.Close)
 	return gw
@@ -235,7 +298,7 @@ func send(t *testing.T, gw *httptest.Server, method, path, body string, header .
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := podtest.HTTP.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,8 +368,7 @@ func TestPlacement(t *testing.T) {
 		{"zone", `{"volume": {"size": 1, "availability_zone": "az2"}}`, "pod2", 202, ""},
 		{"source", `{"volume": {"source_volid": "pod2-1"}}`, "pod2", 202, ""},
 		{"source and its zone", `{"volume": {"source_volid": "pod2-1", "availability_zone": "az2"}}`, "pod2", 202, ""},
-		{"source in another zone", `{"volume": {"source_volid": "pod2-1", "availability_zone": "az1"}}`, "", 400,
-			"the volume cannot be in zone az1: its source volume pod2-1 is there, in zone az2"},
+		{"source in another zone", `{"volume": {"source_volid": "pod2-1", "availability_zone": "az1"}}`, "pod1", 202, ""},
 		{"near another volume", `{"volume": {"size": 1}, "OS-SCH-HNT:scheduler_hints": {"same_host": ["pod2-1"]}}`, "pod2", 202, ""},
 		{"unknown source", `{"volume": {"source_volid": "zz"}}`, "", 404, "Volume zz could not be found."},
 		{"unknown zone", `{"volume": {"availability_zone": "nova"}}`, "", 400, "Availability zone 'nova' is invalid."},
@@ -327,15 +389,6 @@ func TestPlacement(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestTypesGoByName(t *testing.T) {
-	t.Parallel()
-	gw, _, other := two(t)
-	send(t, gw, "POST", "/v3/abc/volumes", `{"volume": {"volume_type": "11111111-1111-1111-1111-111111111111", "availability_zone": "az2"}}`)
-	if want := `{"volume": {"volume_type": "gold"}}`; len(other.bodies) != 1 || other.bodies[0] != want {
-		t.Errorf("the pod got %s, want %s", other.bodies, want)
 	}
 }
 
@@ -372,7 +425,8 @@ func TestAPodAway(t *testing.T) {
 		body         string
 	}{
 		{"GET", "/v3/volumes", 200, "pod2", `"pod1-1"`},
-		{"GET", "/v3/limits", 200, "pod2", `"maxTotalVolumes":10`},
+		{"GET", "/v3/limits", 200, "", `"maxTotalVolumes":10`},
+		{"GET", "/v3/volumes/summary", 200, "pod2", `"total_count"`},
 		{"GET", "/v3/volumes/pod1-1", 200, "", `"pod1-1"`},
 		{"GET", "/v3/volumes/pod2-1", 503, "", `pod pod2: cannot GET /volumes/{id}: no answer`},
 		{"GET", "/v3/volumes/zz", 503, "", `cannot find volume zz: pod pod2: cannot look for volume: no answer`},
@@ -398,10 +452,10 @@ func TestErrorsOfAllPodsPass(t *testing.T) {
 func TestSums(t *testing.T) {
 	t.Parallel()
 	gw, _, _ := two(t)
-	_, body := send(t, gw, "GET", "/v3/abc/limits", "")
-	want := `{"limits":{"absolute":{"maxTotalBackups":-1,"maxTotalVolumes":20,"totalVolumesUsed":4},"rate":[]}}`
+	_, body := send(t, gw, "GET", "/v3/abc/volumes/summary", "")
+	want := `{"volume-summary":{"metadata":{"a":["1"]},"total_count":4,"total_size":6}}`
 	if body != want {
-		t.Errorf("limits = %s, want %s", body, want)
+		t.Errorf("summary = %s, want %s", body, want)
 	}
 	total := map[string]any{"a": 1.0, "m": map[string]any{"x": []any{"1"}}}
 	add(total, map[string]any{"a": 2.0, "b": "text", "m": map[string]any{"x": []any{"1", "2"}}})
@@ -420,7 +474,7 @@ func TestZonesAndVersions(t *testing.T) {
 		want   string
 	}{
 		{"/v3/abc/os-availability-zone", nil, 200, `{"availabilityZoneInfo":[{"zoneName":"az1","zoneState":{"available":true}},{"zoneName":"az2","zoneState":{"available":true}}]}`},
-		{"/v3/abc/os-services", []string{"X-Auth-Token", "admin"}, 200, `{"services":[{"host":"pod1","zone":"az1"},{"host":"pod2","zone":"az2"}]}`},
+		{"/v3/abc/os-services", []string{"X-Auth-Token", "admin"}, 200, `{"services":[{"host":"pod1","zone":"az1"},{"host":"pod2@pod2","zone":"az2"}]}`},
 		{"/v3/abc/os-services", nil, 403, "volume_extension:services:index"},
 		{"/", nil, 300, `"version":"3.60"`},
 		{"/v3/", nil, 200, `"min_version":"3.0"`},
@@ -428,7 +482,10 @@ func TestZonesAndVersions(t *testing.T) {
 		{"/v3/volumes", []string{versionHeader, "volume 3.61"}, 406, "Version 3.61 is not supported by the API. Minimum is 3.0 and maximum is 3.60."},
 		{"/v3/fff/volumes", nil, 400, "Malformed request url"},
 		{"/v3/volumes?limit=-1", nil, 400, "limit param must be positive"},
-		{"/v3/volumes?limit=0", nil, 200, `{"volumes":[]}`},
+		{"/v3/volumes?limit=0", nil, 200, `{"count":0,"volumes":[]}`},
+		{"/v3/volumes?offset=-1", nil, 400, "offset must be >= 0"},
+		{"/v3/volumes?offset=a", nil, 400, "offset must be an integer"},
+		{"/v3/volumes?sort=name:up", nil, 400, "Unknown sort direction, must be 'desc' or 'asc'."},
 		{"/v3/volumes?marker=zz", nil, 404, "Volume zz could not be found."},
 		{"/v3/volumes?sort=name&sort_key=name", nil, 400, "deprecated"},
 	} {
@@ -440,8 +497,5 @@ func TestZonesAndVersions(t *testing.T) {
 	resp, _ := send(t, gw, "GET", "/v3/abc/limits", "", versionHeader, "volume latest")
 	if got := resp.Header.Get(versionHeader); got != "volume 3.60" {
 		t.Errorf("%s = %q, want volume 3.60", versionHeader, got)
-	}
-	if resp, body := send(t, gw, "POST", "/v3/abc/types", "{}", "X-Auth-Token", "admin"); resp.StatusCode != 501 || !strings.Contains(body, typePerPod) {
-		t.Errorf("POST /types = %d %s, want 501 with the reason", resp.StatusCode, body)
 	}
 }

@@ -38,12 +38,12 @@ func (a *api) zoneNames(ctx context.Context) (map[string]string, error) {
 
 // zoneFilter takes the zone out of a list's filters: it says which pods to ask;
 // nil is all.
-func (a *api) zoneFilter(ctx context.Context, query url.Values) ([]string, error) {
-	if !query.Has("availability_zone") {
+func (a *api) zoneFilter(ctx context.Context, query url.Values, name string) ([]string, error) {
+	if !query.Has(name) {
 		return nil, nil
 	}
-	wanted := query.Get("availability_zone")
-	query.Del("availability_zone")
+	wanted := query.Get(name)
+	query.Del(name)
 	pods, err := a.Fleet.Pods(ctx)
 	if err != nil {
 		return nil, err

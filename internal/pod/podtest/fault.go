@@ -1,6 +1,7 @@
 package podtest
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -14,7 +15,8 @@ import (
 // held against "/" + service + the URL's path: ^/network/v2.0/ports$.
 //
 // What happens: a Delay first, Before, then at most one of the rest in the
-// order of the fields, else the work, then After, then the reply.
+// order of the fields, else the work, then After, then the reply. A fault in a body
+// takes effect alone.
 type Fault struct {
 	Service string
 	Method  string
@@ -30,6 +32,9 @@ type Fault struct {
 	Body        string
 	Garbage     bool                // 200 with something that is no JSON, nothing is done
 	DropReply   bool                // the work is done, then the connection is cut
+	CutBody     int64               // the connection is cut after so many bytes of the request's body
+	CutReply    int64               // the connection is cut after so many bytes of the reply's body
+	Spoil       bool                // the reply's body has another first byte
 	After       func(*http.Request) // the work is done, the reply not yet sent
 }
 
@@ -112,6 +117,9 @@ func (f *faults) wrap(service string, next http.Handler, quit <-chan struct{}) h
 				return
 			}
 		}
+		if spoiled(next, hits, w, r) {
+			return
+		}
 		work := httptest.NewRecorder()
 		next.ServeHTTP(work, r)
 		for _, e := range hits {
@@ -130,6 +138,77 @@ func (f *faults) wrap(service string, next http.Handler, quit <-chan struct{}) h
 		_, _ = w.Write(work.Body.Bytes())
 	})
 }
+
+// spoiled does the work for a fault that lies in a body. Bodies may be long, so they
+// are not gathered.
+func spoiled(next http.Handler, hits []*fault, w http.ResponseWriter, r *http.Request) bool {
+	at := slices.IndexFunc(hits, func(e *fault) bool { return e.CutBody > 0 || e.CutReply > 0 || e.Spoil })
+	if at < 0 {
+		return false
+	}
+	e := hits[at]
+	out := &badReply{ResponseWriter: w, left: e.CutReply, spoil: e.Spoil}
+	if e.CutBody > 0 {
+		r = r.Clone(r.Context())
+		r.Body = &badBody{ReadCloser: r.Body, left: e.CutBody}
+		next.ServeHTTP(httptest.NewRecorder(), r)
+		cut(w)
+		return true
+	}
+	next.ServeHTTP(out, r)
+	if out.over {
+		cut(w)
+	}
+	return true
+}
+
+// badBody breaks off.
+type badBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *badBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// badReply passes on so many bytes of a body, or a body with another first byte.
+type badReply struct {
+	http.ResponseWriter
+	left  int64 // 0: all
+	spoil bool
+	over  bool
+}
+
+func (b *badReply) Write(p []byte) (int, error) {
+	if b.over {
+		return 0, io.ErrClosedPipe
+	}
+	if b.spoil && len(p) > 0 {
+		p = slices.Clone(p)
+		p[0] ^= 1
+		b.spoil = false
+	}
+	if b.left == 0 {
+		return b.ResponseWriter.Write(p)
+	}
+	part := p[:min(int64(len(p)), b.left)]
+	n, err := b.ResponseWriter.Write(part)
+	if b.left -= int64(n); b.left == 0 {
+		b.over = true
+		_ = http.NewResponseController(b.ResponseWriter).Flush() // what was written is to arrive
+		return n, io.ErrClosedPipe
+	}
+	return n, err
+}
+
+// Unwrap lets the connection be cut.
+func (b *badReply) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 // before does what comes before the work; false means there is none.
 func (e *fault) before(w http.ResponseWriter, r *http.Request, quit <-chan struct{}) bool {

@@ -3,6 +3,7 @@ package podtest
 import (
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/tricircle/tricircle/internal/pod/podtest/cinder"
@@ -35,7 +36,9 @@ func (c *Cloud) startPod(name string, services map[string]string) (*Pod, error) 
 		Mu: &p.mu, Auth: c.Keystone.Auth, AuthURL: c.AuthURL(), Now: o.Now, Host: host, Zone: o.Zone, DHCPAgents: o.DHCPAgents,
 		Physical: map[string][2]int{"bridge": {101, 400}, "extern": {401, 500}}, After: p.background,
 	})
-	p.Image = glance.New(glance.Options{Mu: &p.mu, Auth: c.Keystone.Auth, AuthURL: c.AuthURL(), Now: o.Now})
+	p.Image = glance.New(glance.Options{
+		Mu: &p.mu, Auth: c.Keystone.Auth, AuthURL: c.AuthURL(), Now: o.Now, Methods: o.ImportMethods, After: p.background, Endpoint: c.imageEndpoint,
+	})
 	p.Volume = cinder.New(cinder.Options{Mu: &p.mu, Auth: c.Keystone.Auth, AuthURL: c.AuthURL(), Now: o.Now, Zone: o.Zone, Images: p.Image})
 	highest := o.Microversion
 	if n, ok := o.PodMicroversion[name]; ok {
@@ -64,6 +67,16 @@ func (c *Cloud) startPod(name string, services map[string]string) (*Pod, error) 
 		c.Keystone.AddEndpoint(services[s.kind], p.Region, url)
 	}
 	return p, nil
+}
+
+// imageEndpoint finds the Glance of a region.
+func (c *Cloud) imageEndpoint(region string) (string, bool) {
+	for _, p := range c.pods {
+		if strings.EqualFold(p.Region, region) {
+			return p.URL(Image), true
+		}
+	}
+	return "", false
 }
 
 // background runs an agent's work after the reply that caused it.

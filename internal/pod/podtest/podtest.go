@@ -45,6 +45,8 @@ type Options struct {
 	PodMicroversion map[string]int
 	// Zone is what pods call their availability zone; empty: nova.
 	Zone string
+	// ImportMethods are those that the pods' Glances offer. Nil: all.
+	ImportMethods []string
 	// Now is the clock of tokens and timestamps; nil: time.Now.
 	Now func() time.Time
 }

@@ -1,8 +1,9 @@
 package plan
 
 import (
-	"slices"
+	"net/netip"
 
+	"github.com/tricircle/tricircle/internal/store"
 	"github.com/tricircle/tricircle/internal/topology"
 )
 
@@ -20,7 +21,7 @@ func (g AddressGroup) PodID() string { return g.ID }
 // NewAddressGroup is the body that creates the group in a pod.
 func NewAddressGroup(g topology.AddressGroup) map[string]any {
 	return map[string]any{
-		"name": g.Name, "description": Mark("address_group", g.ID), "project_id": g.ProjectID, "addresses": texts(g),
+		"name": g.Name, "description": Mark("address_group", g.ID), "project_id": g.ProjectID, "addresses": texts(g.Addresses),
 	}
 }
 
@@ -33,25 +34,38 @@ func UpdateAddressGroup(want topology.AddressGroup, found AddressGroup) Changes 
 }
 
 // Addresses says which addresses to add to the pod's group and which to remove.
-func Addresses(want topology.AddressGroup, found AddressGroup) (add, remove []string) {
-	wanted := texts(want)
-	for _, a := range wanted {
-		if !slices.Contains(found.Addresses, a) {
+func Addresses(wanted []netip.Prefix, found AddressGroup) (add, remove []string) {
+	has := make(map[string]bool, len(found.Addresses))
+	for _, a := range found.Addresses {
+		has[a] = true
+	}
+	for _, a := range texts(wanted) {
+		if !has[a] {
 			add = append(add, a)
 		}
+		delete(has, a)
 	}
 	for _, a := range found.Addresses {
-		if !slices.Contains(wanted, a) {
+		if has[a] {
 			remove = append(remove, a)
 		}
 	}
 	return add, remove
 }
 
-func texts(g topology.AddressGroup) []string {
-	out := make([]string, len(g.Addresses))
-	for i, p := range g.Addresses {
+func texts(prefixes []netip.Prefix) []string {
+	out := make([]string, len(prefixes))
+	for i, p := range prefixes {
 		out[i] = p.String()
 	}
 	return out
+}
+
+// membersName is what operators of a pod see of it.
+const membersName = "members in other pods"
+
+// NewMembers is the body that creates the address group of a security group's
+// members in other pods. It is the service account's: tenants do not see it.
+func NewMembers(group string) map[string]any {
+	return map[string]any{"name": membersName, "description": Mark(store.KindGroupMembers, group)}
 }

@@ -163,35 +163,8 @@ func flavorDetails(want, told, found Flavor) FlavorChanges {
 	if !sameText(want.Description, told.Description) && !sameText(want.Description, found.Description) {
 		c.Describe, c.Description = true, want.Description
 	}
-	for k, v := range want.ExtraSpecs {
-		if was, ok := told.ExtraSpecs[k]; ok && was == v {
-			continue
-		}
-		if is, ok := found.ExtraSpecs[k]; !ok || is != v {
-			if c.SetSpecs == nil {
-				c.SetSpecs = map[string]string{}
-			}
-			c.SetSpecs[k] = v
-		}
-	}
-	for _, k := range slices.Sorted(maps.Keys(told.ExtraSpecs)) {
-		if _, wanted := want.ExtraSpecs[k]; wanted {
-			continue
-		}
-		if _, there := found.ExtraSpecs[k]; there {
-			c.DropSpecs = append(c.DropSpecs, k)
-		}
-	}
-	for _, p := range want.Projects {
-		if !slices.Contains(told.Projects, p) && !slices.Contains(found.Projects, p) {
-			c.Admit = append(c.Admit, p)
-		}
-	}
-	for _, p := range told.Projects {
-		if !slices.Contains(want.Projects, p) && slices.Contains(found.Projects, p) {
-			c.Expel = append(c.Expel, p)
-		}
-	}
+	c.SetSpecs, c.DropSpecs = specs(want.ExtraSpecs, told.ExtraSpecs, found.ExtraSpecs)
+	c.Admit, c.Expel = members(want.Projects, told.Projects, found.Projects)
 	return c
 }
 

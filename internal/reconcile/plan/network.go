@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/tricircle/tricircle/internal/topology"
+import (
+	"maps"
+
+	"github.com/tricircle/tricircle/internal/topology"
+)
 
 // Network is a pod's network, as far as we care.
 type Network struct {
@@ -9,6 +13,7 @@ type Network struct {
 	Description  string `json:"description"`
 	AdminStateUp bool   `json:"admin_state_up"`
 	Shared       bool   `json:"shared"`
+	External     bool   `json:"router:external"`
 	MTU          int    `json:"mtu"`
 	PortSecurity bool   `json:"port_security_enabled"`
 	QoSPolicyID  string `json:"qos_policy_id"`
@@ -25,45 +30,33 @@ func NewNetwork(n topology.Network) map[string]any {
 	body := map[string]any{
 		"name":                  n.Name,
 		"description":           Mark("network", n.ID),
-		"project_id":            n.ProjectID,
 		"admin_state_up":        n.AdminStateUp,
 		"shared":                n.Shared,
 		"port_security_enabled": n.PortSecurityEnabled,
 	}
+	setProject(body, n.ProjectID)
+	if n.External {
+		body["router:external"] = true
+	}
 	if n.QoSPolicyID != "" {
 		body["qos_policy_id"] = n.QoSPolicyID
 	}
+	if n.MTU > 0 && (n.Type != topology.TypeLocal || len(n.Segments) > 1) {
+		body["mtu"] = n.MTU
+	}
 	if len(n.Segments) > 1 {
 		body["segments"] = segments(n)
-		if n.MTU > 0 {
-			body["mtu"] = n.MTU
-		}
 		return body
 	}
-	switch n.Type {
-	case topology.TypeVLAN:
-		body["provider:segmentation_id"] = n.SegmentationID
-		fallthrough
-	case topology.TypeFlat:
-		body["provider:network_type"] = n.Type
-		body["provider:physical_network"] = n.PhysicalNetwork
-		if n.MTU > 0 {
-			body["mtu"] = n.MTU
-		}
-	}
+	maps.Copy(body, n.AllSegments()[0].Place())
 	return body
 }
 
 func segments(n topology.Network) []map[string]any {
 	out := make([]map[string]any, 0, len(n.Segments))
 	for _, s := range n.Segments {
-		one := map[string]any{"provider:network_type": s.Type}
-		if s.PhysicalNetwork != "" {
-			one["provider:physical_network"] = s.PhysicalNetwork
-		}
-		if s.SegmentationID != 0 {
-			one["provider:segmentation_id"] = s.SegmentationID
-		}
+		one := s.Place()
+		one["provider:network_type"] = s.Type // a local one, too, is named among several
 		out = append(out, one)
 	}
 	return out
@@ -76,6 +69,7 @@ func UpdateNetwork(want topology.Network, found Network) Changes {
 	set(c, "description", found.Description, Mark("network", want.ID))
 	set(c, "admin_state_up", found.AdminStateUp, want.AdminStateUp)
 	set(c, "shared", found.Shared, want.Shared)
+	set(c, "router:external", found.External, want.External)
 	set(c, "port_security_enabled", found.PortSecurity, want.PortSecurityEnabled)
 	setQoS(c, found.QoSPolicyID, want.QoSPolicyID)
 	if want.Type == topology.TypeVLAN && len(want.Segments) == 0 && found.Segment != nil {

@@ -3,9 +3,14 @@
 // planning again after the changes gives none.
 package plan
 
+import "strings"
+
 // Mark is the description by which we know our own objects in a pod again, also
 // after a crash between creating one and writing its ID down.
 func Mark(kind, id string) string { return "tricircle:" + kind + ":" + id }
+
+// Marked says that a description is one of our marks.
+func Marked(description string) bool { return strings.HasPrefix(description, "tricircle:") }
 
 // Changes is the body of an update: Neutron's attribute names and new values.
 // Empty means that nothing has to change.
@@ -20,6 +25,14 @@ func setQoS(c Changes, found, want string) {
 		c["qos_policy_id"] = nil
 	default:
 		c["qos_policy_id"] = want
+	}
+}
+
+// setProject says whose the new thing is. What is nobody's (a bridge, with what
+// stands on it) becomes the service account's.
+func setProject(body map[string]any, project string) {
+	if project != "" {
+		body["project_id"] = project
 	}
 }
 

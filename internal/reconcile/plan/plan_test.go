@@ -28,6 +28,8 @@ func TestNetwork(t *testing.T) {
 	local.Type, local.PhysicalNetwork, local.SegmentationID = topology.TypeLocal, "", 0
 	flat := vlan
 	flat.Type, flat.SegmentationID = topology.TypeFlat, 0
+	vxlan := vlan
+	vxlan.Type, vxlan.PhysicalNetwork, vxlan.SegmentationID, vxlan.MTU = topology.TypeVXLAN, "", 1901, 1450
 
 	common := func(extra map[string]any) map[string]any {
 		m := map[string]any{"name": "blue", "description": "tricircle:network:n1", "project_id": "p1",
@@ -46,6 +48,8 @@ func TestNetwork(t *testing.T) {
 			"provider:physical_network": "bridge", "provider:segmentation_id": 101, "mtu": 1500})},
 		{"flat has no segment ID", flat, common(map[string]any{"provider:network_type": "flat",
 			"provider:physical_network": "bridge", "mtu": 1500})},
+		{"vxlan has no physical network", vxlan, common(map[string]any{"provider:network_type": "vxlan",
+			"provider:segmentation_id": 1901, "mtu": 1450})},
 		{"local leaves it all to the pod", local, common(nil)},
 	} {
 		if diff := cmp.Diff(tc.want, plan.NewNetwork(tc.in)); diff != "" {

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,6 +28,13 @@ func podDefaultGroup(extra ...plan.Rule) plan.Group {
 	}, extra...)}
 }
 
+func hosts(texts ...string) (out []netip.Prefix) {
+	for _, a := range addrs(texts...) {
+		out = append(out, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return out
+}
+
 func TestRules(t *testing.T) {
 	t.Parallel()
 	ssh := topology.Rule{Direction: "ingress", EtherType: "IPv4", Protocol: "tcp", PortMin: ptr(22), PortMax: ptr(22), RemoteIPPrefix: "192.0.2.5/24"}
@@ -35,9 +43,12 @@ func TestRules(t *testing.T) {
 	member := func(etherType, prefix string) plan.Rule {
 		return plan.Rule{GroupID: "pg", ProjectID: "p", Description: "tricircle", Direction: "ingress", EtherType: etherType, RemotePrefix: ptr(prefix)}
 	}
+	membersOf := func(etherType string) plan.Rule {
+		return plan.Rule{GroupID: "pg", ProjectID: "p", Description: "tricircle", Direction: "ingress", EtherType: etherType, AddressGroup: ptr("pm")}
+	}
 	named := topology.Rule{Direction: "ingress", EtherType: "IPv4", AddressGroupID: "a"}
 	here := map[string]plan.Remote{"g": {PodGroupID: "pg"}}
-	both := map[string]plan.Remote{"g": {PodGroupID: "pg", Elsewhere: addrs("10.0.0.9", "fd00::9")}}
+	both := map[string]plan.Remote{"g": {PodGroupID: "pg", Elsewhere: hosts("10.0.0.9", "fd00::9")}}
 
 	for _, tc := range []struct {
 		name    string
@@ -58,6 +69,10 @@ func TestRules(t *testing.T) {
 			[]plan.Rule{member("IPv4", "10.0.0.9/32"), member("IPv6", "fd00::9/128")}, nil},
 		{"and shut out when they leave", defaultGroup(), podDefaultGroup(plan.Rule{ID: "9", Direction: "ingress", EtherType: "IPv4",
 			RemotePrefix: ptr("10.0.0.9/32")}), here, nil, []string{"9"}},
+		{"or by the address group that they are in", defaultGroup(ssh), podDefaultGroup(), map[string]plan.Remote{"g": {PodGroupID: "pg", PodMembersID: "pm"}},
+			[]plan.Rule{membersOf("IPv4"), membersOf("IPv6"), podSSH}, nil},
+		{"nobody lets everybody in", defaultGroup(), podDefaultGroup(), map[string]plan.Remote{"g": {PodGroupID: "pg",
+			Elsewhere: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}}}, nil, nil},
 		{"the same rule twice is one rule in the pod", defaultGroup(ssh, ssh), podDefaultGroup(), here, []plan.Rule{podSSH}, nil},
 		{"a remote group without members here allows no one here",
 			topology.SecurityGroup{ID: "g", ProjectID: "p", Rules: []topology.Rule{{Direction: "ingress", EtherType: "IPv4", RemoteGroupID: "h"}}},
@@ -84,7 +99,7 @@ func TestRulesSettle(t *testing.T) {
 	t.Parallel()
 	want := defaultGroup(topology.Rule{Direction: "ingress", EtherType: "IPv4", Protocol: "icmp"})
 	found := podDefaultGroup(plan.Rule{ID: "9", Direction: "ingress", EtherType: "IPv4", Protocol: ptr("udp")})
-	remotes := map[string]plan.Remote{"g": {PodGroupID: "pg", Elsewhere: addrs("10.0.0.9")}}
+	remotes := map[string]plan.Remote{"g": {PodGroupID: "pg", Elsewhere: hosts("10.0.0.9")}}
 	add, remove := plan.Rules(want, found, remotes)
 	var rules []plan.Rule
 	for _, r := range found.Rules {

@@ -39,9 +39,10 @@ type Rule struct {
 // Remote is what a rule with a remote group, or an address group, means in one
 // pod.
 type Remote struct {
-	PodAddressGroupID string       // the address group there
-	PodGroupID        string       // the group there; empty: it has no members there
-	Elsewhere         []netip.Addr // members' addresses in other pods
+	PodAddressGroupID string         // the address group there
+	PodGroupID        string         // the group there; empty: it has no members there
+	PodMembersID      string         // the address group there of the members in other pods
+	Elsewhere         []netip.Prefix // those members, where the pod has no address groups
 }
 
 // UpdateGroup is what to change in the pod's group itself.
@@ -58,8 +59,8 @@ func UpdateGroup(want topology.SecurityGroup, found Group) Changes {
 
 // Rules says which rules to add to the pod's group and which (by ID) to delete.
 // A rule with a remote group becomes the same rule with the pod's group, for the
-// members there, and one rule per address for the members elsewhere: never wider
-// than asked.
+// members there, and for the members elsewhere the same rule with their address
+// group, or one rule per address: never wider than asked.
 func Rules(want topology.SecurityGroup, found Group, remotes map[string]Remote) (add []Rule, remove []string) {
 	missing := map[string]Rule{}
 	var order []string
@@ -107,12 +108,17 @@ func realise(r topology.Rule, remotes map[string]Remote) []Rule {
 		native.RemoteGroupID = ref(remote.PodGroupID)
 		out = append(out, native)
 	}
-	for _, a := range remote.Elsewhere {
-		if a.Is4() != (r.EtherType == "IPv4") {
+	if remote.PodMembersID != "" {
+		members := base
+		members.AddressGroup = ref(remote.PodMembersID)
+		return append(out, members)
+	}
+	for _, p := range remote.Elsewhere {
+		if p.Addr().Is4() != (r.EtherType == topology.IPv4) || p.Bits() == 0 {
 			continue
 		}
 		one := base
-		one.RemotePrefix = ref(netip.PrefixFrom(a, a.BitLen()).String())
+		one.RemotePrefix = ref(p.String())
 		out = append(out, one)
 	}
 	return out

@@ -45,7 +45,6 @@ func NewSubnet(s topology.Subnet, podNetworkID string, reserved []netip.Addr) ma
 	body := map[string]any{
 		"name":            s.Name,
 		"description":     Mark("subnet", s.ID),
-		"project_id":      s.ProjectID,
 		"network_id":      podNetworkID,
 		"ip_version":      s.IPVersion,
 		"cidr":            s.CIDR.String(),
@@ -54,6 +53,7 @@ func NewSubnet(s topology.Subnet, podNetworkID string, reserved []netip.Addr) ma
 		"dns_nameservers": orEmpty(s.DNSNameservers),
 		"host_routes":     routes(s.HostRoutes),
 	}
+	setProject(body, s.ProjectID)
 	if s.IPv6RAMode != "" {
 		body["ipv6_ra_mode"] = s.IPv6RAMode
 	}

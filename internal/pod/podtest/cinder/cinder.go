@@ -36,16 +36,26 @@ type Server struct {
 	Options
 	http http.Handler
 
-	volumes   []*volume // oldest first
-	snapshots []*snapshot
-	types     []rest.Doc
-	service   string
-	gigabytes int // quota per project
+	volumes     []*volume // oldest first
+	snapshots   []*snapshot
+	backups     []*backup
+	attachments []*attachment
+	transfers   []*transfer
+	groups      []*group
+	sets        []*set // snapshots of groups
+	messages    []*message
+	unmanaged   []*volume // left to the back end
+	disabled    bool      // the volume service
+	types       []rest.Doc
+	typing
+	service string
+	quotas  quotas
+	store   string // where backups are kept
 }
 
 // New makes a Cinder with two volume types and no volumes.
 func New(o Options) *Server {
-	s := &Server{Options: o, service: uuid.NewString(), gigabytes: 1000}
+	s := &Server{Options: o, service: uuid.NewString(), quotas: newQuotas(), typing: newTyping()}
 	for name, description := range map[string]any{"fake": nil, "__DEFAULT__": "Default Volume Type"} {
 		s.types = append(s.types, rest.Doc{
 			"id": uuid.NewString(), "name": name, "is_public": true, "description": description, "extra_specs": rest.Doc{},
@@ -110,9 +120,15 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
+// verbs are how routes are added.
+type verbs struct {
+	get, post, put, del func(path string, h rest.Handler)
+}
+
 func (s *Server) mount(mux chi.Router, api *rest.Service, prefix string) {
 	get, post := func(path string, h rest.Handler) { mux.Get(prefix+path, api.Handle(h)) }, func(path string, h rest.Handler) { mux.Post(prefix+path, api.Handle(h)) }
 	put, del := func(path string, h rest.Handler) { mux.Put(prefix+path, api.Handle(h)) }, func(path string, h rest.Handler) { mux.Delete(prefix+path, api.Handle(h)) }
+	all := verbs{get, post, put, del}
 	get("/volumes", s.listVolumes)
 	post("/volumes", s.createVolume)
 	get("/volumes/detail", s.listVolumesDetail)
@@ -121,23 +137,33 @@ func (s *Server) mount(mux chi.Router, api *rest.Service, prefix string) {
 	put("/volumes/{id}", s.updateVolume)
 	del("/volumes/{id}", s.deleteVolume)
 	post("/volumes/{id}/action", s.actOnVolume)
-	get("/volumes/{id}/metadata", s.showMetadata)
-	post("/volumes/{id}/metadata", s.mergeMetadata)
-	get("/types", s.listTypes)
-	get("/types/{id}", s.showType)
-	get("/snapshots", s.listSnapshots)
-	get("/snapshots/detail", s.listSnapshotsDetail)
-	post("/snapshots", s.createSnapshot)
-	get("/snapshots/{id}", s.showSnapshot)
-	del("/snapshots/{id}", s.deleteSnapshot)
-	get("/attachments", s.listAttachments)
-	get("/attachments/detail", s.listAttachments)
+	mountMetadata(all, "Volume", "/volumes/{id}/metadata", func(r *rest.Request) (map[string]string, error) {
+		v, err := s.find(r, r.Param("id"))
+		if err != nil {
+			return nil, err
+		}
+		return v.metadata, nil
+	})
+	s.mountSnapshots(all)
+	s.mountBackups(all)
+	s.mountAttachments(all)
+	s.mountTransfers(all)
+	s.mountGroups(all)
+	s.mountMessages(all)
+	s.mountOperators(all)
+	s.mountTypes(all)
+	if prefix == "/v3" {
+		s.mountDefaults(all)
+	}
 	get("/limits", s.showLimits)
 	get("/os-quota-sets/{project}", s.showQuota)
-	get("/os-quota-sets/{project}/defaults", s.showQuota)
+	put("/os-quota-sets/{project}", s.updateQuota)
+	del("/os-quota-sets/{project}", s.deleteQuota)
+	get("/os-quota-sets/{project}/defaults", s.showQuotaDefaults)
+	get("/os-quota-class-sets/{class}", s.showClass)
+	put("/os-quota-class-sets/{class}", s.updateClass)
 	get("/os-availability-zone", s.listZones)
 	get("/extensions", func(*rest.Request) (*rest.Reply, error) { return rest.OK(rest.Doc{"extensions": []any{}}) })
-	get("/os-services", s.listServices)
 }
 
 func (s *Server) admit(r *rest.Request) error {

@@ -57,6 +57,25 @@ var addressChecks = []check{
 			return claimed(list[0], n) && slices.Equal(addresses(list[0]), []string{"fd00:77::5"})
 		})
 	}},
+	{"an admin's address group in a rule of another project", func(t *testing.T, w *world) {
+		w.admin.network(t, "GET", "/extensions/security-groups-remote-address-group", nil).want(t, 200)
+		mark := "tricircle:group_members:" + random(8)
+		g := w.admin.network(t, "POST", "/address-groups", doc{"address_group": doc{"name": "contract", "description": mark}}).want(t, 201).body["address_group"].(doc)
+		path := "/address-groups/" + g["id"].(string)
+		purge(t, w.admin, path)
+		if list, ok := g["addresses"].([]any); !ok || len(list) != 0 || g["project_id"] != w.admin.project {
+			t.Errorf("address group = %v", g)
+		}
+		group := makeGroup(t, w.demo)
+		rule := w.admin.network(t, "POST", "/security-group-rules", doc{"security_group_rules": []doc{{"security_group_id": group["id"],
+			"project_id": w.demo.project, "direction": "ingress", "ethertype": "IPv6", "remote_address_group_id": g["id"]}}}).want(t, 201).docs("security_group_rules")
+		w.demo.network(t, "GET", path, nil).want(t, 404)
+		w.admin.network(t, "PUT", path+"/add_addresses", doc{"addresses": []string{"192.0.2.7/32", "fd00::7/128"}}).want(t, 200)
+		w.admin.network(t, "PUT", path+"/add_addresses", doc{"addresses": []string{"fd00::7/128", "fd00::8/128"}}).want(t, 400, "AddressesAlreadyExist")
+		w.admin.network(t, "DELETE", path, nil).want(t, 409, "AddressGroupInUse")
+		w.admin.network(t, "DELETE", "/security-group-rules/"+rule[0]["id"].(string), nil).want(t, 204)
+		w.admin.network(t, "DELETE", path, nil).want(t, 204)
+	}},
 	{"address groups", func(t *testing.T, w *world) {
 		mark := "tricircle:address_group:" + random(8)
 		g := w.admin.network(t, "POST", "/address-groups", doc{"address_group": doc{"name": "contract", "project_id": w.demo.project,

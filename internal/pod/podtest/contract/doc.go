@@ -3,7 +3,7 @@
 // that the simulation cannot drift from the truth.
 //
 // The simulated clouds are always tested. With TRICIRCLE_CONTRACT_CLOUDS naming
-// a clouds.yaml the pods pod1 and pod2 of that file are, too: it needs clouds
-// {admin,demo,alt}-{pod1,pod2}, an active image, a flavor, and the physical
+// a clouds.yaml the pod of TRICIRCLE_CONTRACT_POD (pod1) is, too: it needs
+// clouds {admin,demo,alt}-POD, an active image, a flavor, and the physical
 // network "bridge". All that the tests make they take away.
 package contract

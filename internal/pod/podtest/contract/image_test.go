@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 var octets = http.Header{"Content-Type": {"application/octet-stream"}}
@@ -29,7 +31,7 @@ func makeImage(t *testing.T, c *client, more doc) doc {
 			return
 		}
 		req.Header.Set("X-Auth-Token", c.token)
-		if res, err := http.DefaultClient.Do(req); err != nil || (res.StatusCode != 204 && res.StatusCode != 404) {
+		if res, err := podtest.HTTP.Do(req); err != nil || (res.StatusCode != 204 && res.StatusCode != 404) {
 			t.Errorf("cannot clean up: %s: %v %v", url, res, err)
 		} else {
 			_ = res.Body.Close()

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"testing"
@@ -61,6 +62,18 @@ var networkChecks = []check{
 		w.admin.network(t, "POST", "/networks", doc{"network": doc{
 			"provider:network_type": "vlan", "provider:physical_network": "bridge", "provider:segmentation_id": d["provider:segmentation_id"],
 		}}).fails(t, 409, "VlanIdInUse", fmt.Sprintf("Unable to create the network. The VLAN %v on physical network bridge is in use.", d["provider:segmentation_id"]))
+	}},
+	{"a VNI is used once, by one who names it", func(t *testing.T, w *world) {
+		in := doc{"provider:network_type": "vxlan", "provider:segmentation_id": 1500000 + rand.IntN(100000)} // outside of the pod's ranges
+		d := makeNetwork(t, w.admin, in)
+		if d["provider:segmentation_id"] != float64(in["provider:segmentation_id"].(int)) || d["mtu"] != float64(1450) || d["provider:physical_network"] != nil {
+			t.Errorf("network = %v", d)
+		}
+		w.admin.network(t, "POST", "/networks", doc{"network": in}).
+			fails(t, 409, "TunnelIdInUse", fmt.Sprintf("Unable to create the network. The tunnel ID %v is in use.", in["provider:segmentation_id"]))
+		in["provider:physical_network"] = "bridge"
+		w.admin.network(t, "POST", "/networks", doc{"network": in}).
+			fails(t, 400, "InvalidInput", "Invalid input for operation: provider:physical_network specified for vxlan network.")
 	}},
 	{"bad segments", func(t *testing.T, w *world) {
 		for message, in := range map[string]doc{
@@ -166,6 +179,26 @@ var networkChecks = []check{
 	{"quota", func(t *testing.T, w *world) {
 		r := w.demo.network(t, "GET", "/quotas/"+w.demo.project, nil).want(t, 200)
 		has(t, r.body["quota"].(doc), "network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
+	}},
+	{"a project's own quota", func(t *testing.T, w *world) {
+		path := "/quotas/" + random(32)
+		w.admin.network(t, "DELETE", path, nil).want(t, 404, "TenantQuotaNotFound")
+		purge(t, w.admin, path)
+		low := w.admin.network(t, "PUT", path, doc{"quota": doc{"network": 2, "port": 3}}).want(t, 200).body["quota"].(doc)
+		if fmt.Sprint(low["network"], low["port"]) != "2 3" {
+			t.Errorf("quota = %v", low)
+		}
+		lifted := doc{}
+		for name := range w.admin.network(t, "GET", path, nil).want(t, 200).body["quota"].(doc) {
+			lifted[name] = -1
+		}
+		for name, n := range w.admin.network(t, "PUT", path, doc{"quota": lifted}).want(t, 200).body["quota"].(doc) {
+			if fmt.Sprint(n) != "-1" {
+				t.Errorf("%s = %v after it was lifted", name, n)
+			}
+		}
+		w.demo.network(t, "PUT", path, doc{"quota": lifted}).want(t, 403)
+		w.admin.network(t, "DELETE", path, nil).want(t, 204)
 	}},
 	{"deleted with its DHCP ports and subnets only", func(t *testing.T, w *world) {
 		d := w.makeVLAN(t, w.demo.project)

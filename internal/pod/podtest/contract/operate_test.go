@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 // operateChecks are what admins see and do: hosts, services, aggregates,
@@ -152,7 +154,7 @@ func (c *client) dispose(t *testing.T, path string) {
 		return
 	}
 	req.Header.Set("X-Auth-Token", c.token)
-	res, err := http.DefaultClient.Do(req)
+	res, err := podtest.HTTP.Do(req)
 	if err != nil {
 		t.Error(err)
 		return

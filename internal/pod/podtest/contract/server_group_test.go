@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+
+	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 // makeServerGroup makes a group that is deleted after the check.
@@ -19,7 +21,7 @@ func makeServerGroup(t *testing.T, c *client, in doc) string {
 			return
 		}
 		req.Header.Set("X-Auth-Token", c.token)
-		res, err := http.DefaultClient.Do(req)
+		res, err := podtest.HTTP.Do(req)
 		if err != nil {
 			t.Error(err)
 			return

@@ -3,8 +3,11 @@ package contract
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 func volumeVersion(v string) http.Header {
@@ -28,7 +31,7 @@ func makeVolume(t *testing.T, c *client, more doc) doc {
 			return 404
 		}
 		req.Header.Set("X-Auth-Token", c.token)
-		res, err := http.DefaultClient.Do(req)
+		res, err := podtest.HTTP.Do(req)
 		if err != nil {
 			t.Error(err)
 			return 404
@@ -183,6 +186,38 @@ var volumeChecks = []check{
 		w.demo.volume(t, "DELETE", "/volumes/"+id, nil).want(t, 400, "have snapshots")
 		w.demo.volume(t, "DELETE", path, nil).want(t, 202)
 		eventually(t, "gone", func() bool { return w.demo.volume(t, "GET", path, nil).status == 404 })
+	}},
+	{"quotas", func(t *testing.T, w *world) {
+		project := random(32)
+		path := "/os-quota-sets/" + project
+		usual := w.admin.volume(t, "GET", path+"/defaults", nil).want(t, 200).body["quota_set"].(doc)
+		set := w.admin.volume(t, "PUT", path, doc{"quota_set": doc{"volumes": 3, "gigabytes": -1}}).want(t, 200).body["quota_set"].(doc)
+		if set["volumes"] != float64(3) || set["gigabytes"] != float64(-1) || set["snapshots"] != usual["snapshots"] || set["id"] != nil {
+			t.Errorf("set %v, usual %v", set, usual)
+		}
+		used := w.admin.volume(t, "GET", path+"?usage=true", nil).want(t, 200).body["quota_set"].(doc)
+		if v, _ := used["volumes"].(doc); v["limit"] != float64(3) || v["in_use"] != float64(0) || v["reserved"] != float64(0) {
+			t.Errorf("used %v", used)
+		}
+		w.admin.volume(t, "PUT", path, doc{"quota_set": doc{"volumes_nosuch": 3}}).refuses(t, 400, "badRequest", "Invalid input received: Bad key(s) in quota set: volumes_nosuch")
+		w.admin.volume(t, "PUT", path, doc{"quota_set": doc{"volumes": -2}}).refuses(t, 400, "badRequest", "volumes must be >= -1")
+		w.admin.volume(t, "DELETE", path, nil).want(t, 200)
+		if d := w.admin.volume(t, "GET", path, nil).want(t, 200).body["quota_set"].(doc); d["volumes"] != usual["volumes"] || d["id"] != project {
+			t.Errorf("after DELETE %v, usual %v", d, usual)
+		}
+		class := w.admin.volume(t, "GET", "/os-quota-class-sets/default", nil).want(t, 200).body["quota_class_set"].(doc)
+		has(t, class, "id", "volumes", "gigabytes", "snapshots", "backups", "backup_gigabytes", "groups", "per_volume_gigabytes", "volumes___DEFAULT__", "gigabytes___DEFAULT__", "snapshots___DEFAULT__")
+		w.demo.volume(t, "GET", path, nil).refuses(t, 403, "forbidden", "Policy doesn't allow volume_extension:quotas:show to be performed.")
+		w.demo.volume(t, "DELETE", path, nil).refuses(t, 403, "forbidden", "Policy doesn't allow volume_extension:quotas:delete to be performed.")
+		w.demo.volume(t, "GET", "/os-quota-class-sets/default", nil).refuses(t, 403, "forbidden", "Policy doesn't allow volume_extension:quota_classes:get to be performed.")
+	}},
+	{"found by metadata", func(t *testing.T, w *world) {
+		id := makeVolume(t, w.demo, doc{"metadata": doc{"tricircle": "mark-of-" + random(8)}})["id"].(string)
+		mark := w.demo.volume(t, "GET", "/volumes/"+id, nil).want(t, 200).text("volume", "metadata", "tricircle")
+		found := w.admin.volume(t, "GET", "/volumes/detail?all_tenants=1&project_id="+w.demo.project+"&metadata="+url.QueryEscape(`{"tricircle":"`+mark+`"}`), nil).want(t, 200).docs("volumes")
+		if len(found) != 1 || found[0]["id"] != id {
+			t.Errorf("found %v, want %s", found, id)
+		}
 	}},
 	{"no token", func(t *testing.T, w *world) {
 		r := send(t, "GET", w.demo.endpoints["volumev3"]+"/volumes", nil, nil).want(t, 401)

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"testing"
+
+	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 func (w *world) findImage(t *testing.T) string {
@@ -28,7 +30,7 @@ func purge(t *testing.T, c *client, path string) {
 			return
 		}
 		req.Header.Set("X-Auth-Token", token)
-		res, err := http.DefaultClient.Do(req)
+		res, err := podtest.HTTP.Do(req)
 		if err != nil {
 			t.Error(err)
 			return
@@ -152,7 +154,7 @@ func (w *world) destroy(t *testing.T, c *client, id string) {
 			return 404
 		}
 		req.Header.Set("X-Auth-Token", c.token)
-		res, err := http.DefaultClient.Do(req)
+		res, err := podtest.HTTP.Do(req)
 		if err != nil {
 			t.Error(err)
 			return 404

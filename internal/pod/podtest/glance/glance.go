@@ -19,6 +19,12 @@ type Options struct {
 	Auth    func(token string) (rest.Caller, bool)
 	AuthURL string
 	Now     func() time.Time
+	// Methods are those of imports. Nil: all.
+	Methods []string
+	// After runs an import beside the request that asked for it. Nil: go.
+	After func(do func())
+	// Endpoint finds the Glance of a region, without a version.
+	Endpoint func(region string) (url string, ok bool)
 }
 
 // Server is one Glance.
@@ -28,10 +34,19 @@ type Server struct {
 
 	images []*image // oldest first
 	gone   map[string]bool
+	tasks  []rest.Doc // oldest first, with the image's ID
+
+	namespaces map[string]*namespace
 }
 
 // New makes a Glance without images.
 func New(o Options) *Server {
+	if o.Methods == nil {
+		o.Methods = []string{"glance-direct", "web-download", "glance-download", "copy-image"}
+	}
+	if o.After == nil {
+		o.After = func(do func()) { go do() }
+	}
 	s := &Server{Options: o, gone: map[string]bool{}}
 	s.http = s.routes()
 	return s
@@ -73,6 +88,11 @@ func (s *Server) routes() http.Handler {
 	mux.Delete("/v2/images/{id}", api.Handle(s.remove))
 	mux.Put("/v2/images/{id}/file", api.Streaming(s.upload))
 	mux.Get("/v2/images/{id}/file", api.Handle(s.download))
+	mux.Put("/v2/images/{id}/stage", api.Streaming(s.stage))
+	mux.Post("/v2/images/{id}/import", api.Handle(s.startImport))
+	mux.Get("/v2/images/{id}/tasks", api.Handle(s.imageTasks))
+	mux.Get("/v2/tasks", api.Handle(s.listTasks))
+	mux.Get("/v2/tasks/{task}", api.Handle(s.showTask))
 	mux.Put("/v2/images/{id}/tags/{tag}", api.Handle(s.addTag))
 	mux.Delete("/v2/images/{id}/tags/{tag}", api.Handle(s.removeTag))
 	mux.Post("/v2/images/{id}/actions/{action}", api.Handle(s.act))
@@ -81,8 +101,9 @@ func (s *Server) routes() http.Handler {
 	mux.Get("/v2/images/{id}/members/{member}", api.Handle(s.showMember))
 	mux.Put("/v2/images/{id}/members/{member}", api.Handle(s.updateMember))
 	mux.Delete("/v2/images/{id}/members/{member}", api.Handle(s.removeMember))
+	s.metadefs(mux, api)
 	mux.Get("/v2/info/import", api.Handle(func(*rest.Request) (*rest.Reply, error) {
-		return rest.OK(rest.Doc{"import-methods": rest.Doc{"description": "Import methods available.", "type": "array", "value": []string{"glance-direct", "copy-image"}}})
+		return rest.OK(rest.Doc{"import-methods": rest.Doc{"description": "Import methods available.", "type": "array", "value": s.Methods}})
 	}))
 	for _, name := range []string{"image", "images", "member", "members"} {
 		mux.Get("/v2/schemas/"+name, api.Handle(func(*rest.Request) (*rest.Reply, error) { return rest.OK(schemaDoc(name)) }))

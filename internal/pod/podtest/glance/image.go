@@ -2,6 +2,7 @@ package glance
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -32,11 +33,12 @@ var baseProperties = []string{
 // settable are the base properties that a user may set.
 var settable = []string{"name", "visibility", "protected", "os_hidden", "owner", "container_format", "disk_format", "tags", "min_ram", "min_disk", "id"}
 
-// image is one image. What was uploaded is kept when it is small.
+// image is one image.
 type image struct {
 	doc     rest.Doc // without links
 	created time.Time
-	data    []byte
+	content content
+	staged  content
 	size    int64
 	members []rest.Doc
 }
@@ -47,6 +49,11 @@ func (i *image) id() string { return rest.Str(i.doc, "id") }
 func (s *Server) Add(in Image) string {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
+	return s.Keep(in)
+}
+
+// Keep is Add for those who hold Mu: Cinder makes images of volumes.
+func (s *Server) Keep(in Image) string {
 	i := s.fresh(in.ID, in.Owner)
 	i.doc["name"] = in.Name
 	i.doc["visibility"], i.doc["disk_format"], i.doc["container_format"] = "public", "raw", "bare"
@@ -87,6 +94,29 @@ func (s *Server) Status(c rest.Caller, id string) (status string, found bool) {
 		}
 	}
 	return "", false
+}
+
+// Read is an image's data, if the caller sees the image and it has data. Mu must be
+// held.
+func (s *Server) Read(c rest.Caller, id string) ([]byte, bool) {
+	for _, i := range s.images {
+		if i.id() == id && i.sees(c) && i.doc["status"] == "active" {
+			data, err := io.ReadAll(i.content.from(0, i.content.size))
+			return data, err == nil
+		}
+	}
+	return nil, false
+}
+
+// Show is an image as it is, without a request; nil when there is none. Mu must not be
+// held.
+func (s *Server) Show(id string) rest.Doc {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	if i := s.image(id); i != nil {
+		return i.view()
+	}
+	return nil
 }
 
 // Snapshot makes the record that a server's createImage makes. Mu must be held.
@@ -215,6 +245,11 @@ func (s *Server) create(r *rest.Request) (*rest.Reply, error) {
 	if err != nil {
 		return nil, badRequest("Malformed JSON in request body.")
 	}
+	for name := range in {
+		if strings.HasPrefix(name, "os_glance_") {
+			return nil, fail(http.StatusForbidden, "Access was denied to this resource.\nAttribute '%s' is reserved.", name)
+		}
+	}
 	if err := check(r.Caller, in); err != nil {
 		return nil, err
 	}
@@ -231,13 +266,16 @@ func (s *Server) create(r *rest.Request) (*rest.Reply, error) {
 	s.images = append(s.images, i)
 	return &rest.Reply{Status: http.StatusCreated, Body: i.view(), Header: http.Header{
 		"Location":                       {r.Root() + "/v2/images/" + i.id()},
-		"Openstack-Image-Import-Methods": {"glance-direct,copy-image"},
+		"Openstack-Image-Import-Methods": {strings.Join(s.Methods, ",")},
 	}}, nil
 }
 
 // remove deletes an image. Glance keeps the ID for good: it cannot be used
 // again.
 func (s *Server) remove(r *rest.Request) (*rest.Reply, error) {
+	if _, err := s.find(r); err != nil {
+		return nil, fail(http.StatusNotFound, "Failed to find image %s to delete", r.Param("id"))
+	}
 	i, err := s.own(r, "delete_image")
 	if err != nil {
 		return nil, err
@@ -283,13 +321,13 @@ func (s *Server) act(r *rest.Request) (*rest.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch r.Param("action") {
-	case "deactivate":
-		i.doc["status"] = "deactivated"
-	case "reactivate":
-		i.doc["status"] = "active"
-	default:
+	status := map[string]string{"deactivate": "deactivated", "reactivate": "active"}[r.Param("action")]
+	if status == "" {
 		return nil, fail(http.StatusNotFound, "The resource could not be found.")
 	}
+	if now := i.doc["status"]; now != "active" && now != "deactivated" {
+		return nil, fail(http.StatusForbidden, "Not allowed to %s image in status '%s'", r.Param("action"), now)
+	}
+	i.doc["status"] = status
 	return rest.NoContent()
 }

@@ -54,7 +54,9 @@ func (s *Server) list(r *rest.Request) (*rest.Reply, error) {
 	return rest.OK(out)
 }
 
-func link(q url.Values, marker string) string {
+func link(q url.Values, marker string) string { return linkTo("/v2/images", q, marker) }
+
+func linkTo(path string, q url.Values, marker string) string {
 	other := url.Values{}
 	for k, v := range q {
 		if k != "marker" {
@@ -65,9 +67,9 @@ func link(q url.Values, marker string) string {
 		other.Set("marker", marker)
 	}
 	if len(other) == 0 {
-		return "/v2/images"
+		return path
 	}
-	return "/v2/images?" + other.Encode()
+	return path + "?" + other.Encode()
 }
 
 func readLimit(q url.Values) (int, error) {
@@ -202,6 +204,9 @@ func (s *Server) listMembers(r *rest.Request) (*rest.Reply, error) {
 	if err != nil {
 		return nil, fail(http.StatusNotFound, "Image %s not found.", r.Param("id"))
 	}
+	if i.doc["visibility"] != "shared" {
+		return nil, fail(http.StatusForbidden, "Not allowed to list members for image %s: Only shared images have members.", i.id())
+	}
 	return rest.OK(rest.Doc{"members": append([]rest.Doc{}, i.members...), "schema": "/v2/schemas/members"})
 }
 
@@ -211,7 +216,7 @@ func (s *Server) addMember(r *rest.Request) (*rest.Reply, error) {
 		return nil, err
 	}
 	if i.doc["visibility"] != "shared" {
-		return nil, fail(http.StatusForbidden, "Only shared images have members.")
+		return nil, fail(http.StatusForbidden, "Not allowed to create members for image %s.", i.id())
 	}
 	in, err := r.JSON()
 	if err != nil || rest.Str(in, "member") == "" {

@@ -60,6 +60,12 @@ func (i *image) patch(c rest.Caller, step operation) error {
 		if name == "id" {
 			return fail(http.StatusForbidden, "Attribute 'id' is read-only.")
 		}
+		if status := i.doc["status"]; (name == "disk_format" || name == "container_format") && status != "queued" {
+			return fail(http.StatusForbidden, "Attribute %s can be only replaced for a queued image.", name)
+		}
+		if strings.HasPrefix(name, "os_glance_") {
+			return fail(http.StatusForbidden, "Access was denied to this resource.\nAttribute '%s' is reserved.", name)
+		}
 		if err := check(c, rest.Doc{name: step.Value}); err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ const window = 10
 // addresses settles fixed_ips of a new port.
 func (s *Server) addresses(c rest.Caller, network, in rest.Doc, mac string) ([]rest.Doc, error) {
 	if list, given := in["fixed_ips"]; given {
-		return s.allocate(network, rest.Docs(rest.Doc{"l": list}, "l"), nil, mac)
+		return s.allocate(request{network: network, mac: mac, owner: rest.Str(in, "device_owner")}, rest.Docs(rest.Doc{"l": list}, "l"))
 	}
 	out := []rest.Doc{}
 	for _, version := range []int{4, 6} {
@@ -86,17 +86,25 @@ func fromMAC(subnet rest.Doc, mac string) rest.Doc {
 	return fixed(subnet, netip.AddrFrom16(b))
 }
 
-// allocate settles a list that says subnet, address, or both. Addresses in
-// keep stay as they are.
-func (s *Server) allocate(network rest.Doc, want, keep []rest.Doc, mac string) ([]rest.Doc, error) {
+// request is what a port needs addresses for. Those in keep stay as they are.
+type request struct {
+	network    rest.Doc
+	keep       []rest.Doc
+	mac, owner string
+}
+
+// allocate settles a list that says subnet, address, or both. A router's port
+// has no address made out of its MAC, and may name any.
+func (s *Server) allocate(r request, want []rest.Doc) ([]rest.Doc, error) {
+	network, keep, mac, router := r.network, r.keep, r.mac, r.owner == routerOwner
 	out := []rest.Doc{}
 	for _, w := range want {
-		sub, err := s.subnetFor(network, w)
+		sub, err := s.subnetFor(network, w, router)
 		if err != nil {
 			return nil, err
 		}
 		text := rest.Str(w, "ip_address")
-		if derived(sub) {
+		if derived(sub) && !router {
 			named, _ := netip.ParseAddr(text)
 			kept := slices.ContainsFunc(keep, func(k rest.Doc) bool { return parse(k, "ip_address") == named })
 			if text != "" && !kept {
@@ -121,15 +129,16 @@ func (s *Server) allocate(network rest.Doc, want, keep []rest.Doc, mac string) (
 		out = append(out, fixed(sub, ip))
 	}
 	for _, sub := range s.subnetsOf(rest.Str(network, "id")) {
-		if derived(sub) {
+		if derived(sub) && !router {
 			out = append(out, fromMAC(sub, mac))
 		}
 	}
 	return out, nil
 }
 
-// subnetFor finds and checks the subnet of one wanted address.
-func (s *Server) subnetFor(network, want rest.Doc) (rest.Doc, error) {
+// subnetFor finds and checks the subnet of one wanted address; router says that it
+// is for a router's interface.
+func (s *Server) subnetFor(network, want rest.Doc, router bool) (rest.Doc, error) {
 	id, text := rest.Str(want, "subnet_id"), rest.Str(want, "ip_address")
 	if text != "" && !isIP(text) {
 		return nil, badRequest("Invalid input for fixed_ips. Reason: '%s' is not a valid IP address.", text)
@@ -140,7 +149,7 @@ func (s *Server) subnetFor(network, want rest.Doc) (rest.Doc, error) {
 	ip, _ := netip.ParseAddr(text)
 	if id == "" {
 		for _, sub := range s.subnetsOf(rest.Str(network, "id")) {
-			if usable(sub, ip) {
+			if usable(sub, ip, router) {
 				return sub, nil
 			}
 		}
@@ -153,17 +162,21 @@ func (s *Server) subnetFor(network, want rest.Doc) (rest.Doc, error) {
 	if sub["network_id"] != network["id"] {
 		return nil, invalid("Failed to create port on network %s, because fixed_ips included invalid subnet %s.", network["id"], id)
 	}
-	if text != "" && !usable(sub, ip) {
+	if text != "" && !usable(sub, ip, router) {
 		return nil, rest.Errorf(400, "InvalidIpForSubnet", "IP address %s is not a valid IP for the specified subnet.", text)
 	}
 	return sub, nil
 }
 
-// usable says whether a host may have the address: pools do not matter.
-func usable(subnet rest.Doc, ip netip.Addr) bool {
+// usable says whether a host, or a router, may have the address: pools do not matter.
+// The first IPv6 address is for routers.
+func usable(subnet rest.Doc, ip netip.Addr, router bool) bool {
 	cidr := netip.MustParsePrefix(rest.Str(subnet, "cidr"))
 	if !cidr.Contains(ip) {
 		return false
+	}
+	if router && ip.Is6() && ip == cidr.Masked().Addr() {
+		return true
 	}
 	first, last := bounds(cidr)
 	return ip.Compare(first) >= 0 && ip.Compare(last) <= 0
@@ -212,5 +225,22 @@ func (s *Server) readdress(c rest.Caller, network, port rest.Doc, list any) ([]r
 	if !c.Sees(network["project_id"]) && slices.ContainsFunc(want, func(w rest.Doc) bool { return rest.Str(w, "ip_address") != "" }) {
 		return nil, denied("(rule:update_port and (rule:update_port:fixed_ips and rule:update_port:fixed_ips:ip_address))")
 	}
-	return s.allocate(network, want, rest.Docs(port, "fixed_ips"), rest.Str(port, "mac_address"))
+	r := request{network: network, keep: rest.Docs(port, "fixed_ips"), mac: rest.Str(port, "mac_address"), owner: rest.Str(port, "device_owner")}
+	next, err := s.allocate(r, want)
+	if err == nil && r.owner == routerOwner && rest.Text(v4(next)) != rest.Text(v4(r.keep)) && s.routers.Find(rest.Str(port, "device_id")) != nil {
+		return nil, rest.Errorf(400, "BadRequest", "Bad ports request: IP updates for port %s are not allowed.", port["id"])
+	}
+	return next, err
+}
+
+// v4 lists the IPv4 addresses, ordered.
+func v4(ips []rest.Doc) []string {
+	out := []string{}
+	for _, ip := range ips {
+		if parse(ip, "ip_address").Is4() {
+			out = append(out, rest.Str(ip, "ip_address"))
+		}
+	}
+	slices.Sort(out)
+	return out
 }

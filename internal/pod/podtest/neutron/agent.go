@@ -2,6 +2,8 @@ package neutron
 
 import (
 	"fmt"
+	"hash/crc32"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -36,7 +38,8 @@ func (s *Server) agent(kind, binary, topic, host string) rest.Doc {
 		for name := range s.Physical {
 			mappings[name] = "br-" + name
 		}
-		configurations = rest.Doc{"bridge_mappings": mappings, "tunnel_types": []string{"vxlan"}, "integration_bridge": "br-int", "datapath_type": "netdev"}
+		configurations = rest.Doc{"bridge_mappings": mappings, "tunnel_types": []string{"vxlan"}, "integration_bridge": "br-int", "datapath_type": "netdev",
+			"tunneling_ip": fmt.Sprintf("192.0.2.%d", 1+crc32.ChecksumIEEE([]byte(host))%250), "l2_population": true}
 	}
 	return rest.Doc{
 		"id": uuid.NewString(), "agent_type": kind, "binary": binary, "topic": topic, "host": host, "admin_state_up": true,
@@ -53,7 +56,7 @@ func (s *Server) listAgents(r *rest.Request) (*rest.Reply, error) {
 next:
 	for _, a := range s.agents {
 		for key, want := range r.URL.Query() {
-			if have, ok := a[key]; ok && !rest.Matches(have, want[0]) {
+			if have, ok := a[key]; ok && !slices.ContainsFunc(want, func(w string) bool { return rest.Matches(have, w) }) {
 				continue next
 			}
 		}

@@ -151,7 +151,7 @@ func (s *Server) cover(network, port rest.Doc, subnets []rest.Doc) {
 		if hasSubnet(port, rest.Str(sub, "id")) {
 			continue
 		}
-		ips, err := s.allocate(network, []rest.Doc{{"subnet_id": sub["id"]}}, next, rest.Str(port, "mac_address"))
+		ips, err := s.allocate(request{network: network, keep: next, mac: rest.Str(port, "mac_address")}, []rest.Doc{{"subnet_id": sub["id"]}})
 		if err != nil {
 			continue
 		}

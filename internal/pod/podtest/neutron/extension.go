@@ -10,8 +10,9 @@ import (
 var aliases = strings.Fields(`
 address-group address-scope agent agent-resources-synced allowed-address-pairs auto-allocated-topology
 availability_zone availability_zone_filter binding binding-extended default-subnetpools dhcp_agent_scheduler dvr
-empty-string-filtering ext-gw-mode external-net extra_dhcp_opt extraroute extraroute-atomic filter-validation
-fip-port-details flavors floating-ip-port-forwarding-detail floatingip-pools ip-substring-filtering l3-flavors l3-ha
+empty-string-filtering expose-port-forwarding-in-fip ext-gw-mode external-net extra_dhcp_opt extraroute extraroute-atomic filter-validation
+fip-port-details flavors floating-ip-port-forwarding floating-ip-port-forwarding-description
+floating-ip-port-forwarding-detail floating-ip-port-forwarding-port-ranges floatingip-pools ip-substring-filtering l3-flavors l3-ha
 l3-port-ip-change-not-allowed l3_agent_scheduler multi-provider net-mtu net-mtu-writable network-ip-availability
 network_availability_zone pagination port-device-profile port-mac-address-regenerate port-mac-override
 port-numa-affinity-policy port-resource-request port-resource-request-groups port-security
@@ -28,17 +29,27 @@ func extension(alias string) rest.Doc {
 	return rest.Doc{"alias": alias, "name": alias, "description": alias, "updated": "2020-01-01T00:00:00-00:00", "links": []any{}}
 }
 
+// Lack makes the pod one without the extension: a Neutron of an older release, or
+// without the plugin. What else the extension brings stays. Mu must not be held.
+func (s *Server) Lack(alias string) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	s.lacking[alias] = true
+}
+
 func (s *Server) listExtensions(*rest.Request) (*rest.Reply, error) {
 	out := []rest.Doc{}
 	for _, a := range aliases {
-		out = append(out, extension(a))
+		if !s.lacking[a] {
+			out = append(out, extension(a))
+		}
 	}
 	return rest.OK(rest.Doc{"extensions": out})
 }
 
 func (s *Server) showExtension(r *rest.Request) (*rest.Reply, error) {
 	for _, a := range aliases {
-		if a == r.Param("id") {
+		if a == r.Param("id") && !s.lacking[a] {
 			return rest.OK(rest.Doc{"extension": extension(a)})
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // kinds lists the resources of the API.
 func (s *Server) kinds() []*resource {
 	return []*resource{s.networkKind(), s.subnetKind(), s.portKind(), s.groupKind(), s.ruleKind(), s.routerKind(), s.policyKind(),
-		s.trunkKind(), s.addressGroupKind(), s.rbacKind()}
+		s.trunkKind(), s.addressGroupKind(), s.rbacKind(), s.floatingKind()}
 }
 
 func (s *Server) networkKind() *resource {
@@ -269,6 +269,9 @@ func (s *Server) changeNetwork(c rest.Caller, d, in rest.Doc) error {
 				return conflict("InvalidSharedSetting", "Unable to reconfigure sharing settings for network %s. Multiple tenants are using it.", d["name"])
 			}
 		}
+	}
+	if external, ok := in["router:external"].(bool); ok && !external && rest.Bool(d, "router:external") && s.hasGateway(rest.Str(d, "id")) {
+		return conflict("ExternalNetworkInUse", "External network %s cannot be updated to be made non-external, since it has existing gateway ports.", d["id"])
 	}
 	if id, ok := rest.Number(in["provider:segmentation_id"]); ok && in["provider:segmentation_id"] != d["provider:segmentation_id"] {
 		if d["provider:network_type"] != "vlan" {

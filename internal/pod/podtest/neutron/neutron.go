@@ -34,19 +34,22 @@ type Server struct {
 	Options
 	http http.Handler
 
-	addressGroups, trunks, grants                              rest.Store
+	addressGroups, trunks, grants, floats                      rest.Store
 	networks, subnets, ports, groups, rules, routers, policies rest.Store
 
-	agents  []rest.Doc
-	greedy  bool          // agents act before the reply instead of after it
-	seats   map[seat]bool // what an admin said of a network and an agent
-	quotas  map[string]int
-	defRule map[string]bool // IDs of rules that Neutron made by itself
+	agents   []rest.Doc
+	greedy   bool                      // agents act before the reply instead of after it
+	seats    map[seat]bool             // what an admin said of a network and an agent
+	forwards rest.Store                // port forwardings
+	quotas   map[string]int            // of projects without one of their own
+	limits   map[string]map[string]int // set for a project
+	defRule  map[string]bool           // IDs of rules that Neutron made by itself
+	lacking  map[string]bool           // extensions that it does not have
 }
 
 // New makes a Neutron with its agents and no networks.
 func New(o Options) *Server {
-	s := &Server{Options: o, quotas: map[string]int{}, seats: map[seat]bool{}, defRule: map[string]bool{}}
+	s := &Server{Options: o, quotas: map[string]int{}, limits: map[string]map[string]int{}, seats: map[seat]bool{}, defRule: map[string]bool{}, lacking: map[string]bool{}}
 	s.agents = s.makeAgents()
 	s.http = s.routes()
 	return s
@@ -91,11 +94,17 @@ func (s *Server) routes() http.Handler {
 	mux.Get("/v2.0/availability_zones", api.Handle(s.listZones))
 	mux.Get("/v2.0/quotas", api.Handle(s.listQuotas))
 	mux.Get("/v2.0/quotas/{project}", api.Handle(s.showQuota))
-	mux.Get("/v2.0/quotas/{project}/default", api.Handle(s.showQuota))
+	mux.Get("/v2.0/quotas/{project}/default", api.Handle(s.showDefaultQuota))
 	mux.Put("/v2.0/quotas/{project}", api.Handle(s.updateQuota))
+	mux.Delete("/v2.0/quotas/{project}", api.Handle(s.deleteQuota))
 	mux.Get("/v2.0/networks/{id}/dhcp-agents", api.Handle(s.listNetworkAgents))
 	mux.Put("/v2.0/routers/{id}/add_router_interface", api.Handle(s.addInterface))
 	mux.Put("/v2.0/routers/{id}/remove_router_interface", api.Handle(s.removeInterface))
+	mux.Get(forwardingPath, api.Handle(s.listForwardings))
+	mux.Post(forwardingPath, api.Handle(s.makeForwarding))
+	mux.Get(forwardingPath+"/{id}", api.Handle(s.showForwarding))
+	mux.Put(forwardingPath+"/{id}", api.Handle(s.changeForwarding))
+	mux.Delete(forwardingPath+"/{id}", api.Handle(s.dropForwarding))
 	mux.Put("/v2.0/address-groups/{id}/add_addresses", api.Handle(s.changeAddresses(addAddresses)))
 	mux.Put("/v2.0/address-groups/{id}/remove_addresses", api.Handle(s.changeAddresses(removeAddresses)))
 	mux.Post("/v2.0/qos/policies/{policy}/{rules}", api.Handle(s.makeQoSRule))

@@ -313,6 +313,8 @@ func (s *Server) bind(d rest.Doc, host string) {
 	switch {
 	case host == "":
 		d[bindingVIF], d["status"] = vifUnbound, statusDown
+	case s.played(host):
+		d[bindingVIF], d["status"] = "ovs", statusDown // until PortUp
 	case host != s.Host:
 		d[bindingVIF], d["status"] = "binding_failed", statusDown
 	default:
@@ -326,8 +328,18 @@ func (s *Server) dropPort(_ rest.Caller, d rest.Doc) error {
 	if err := s.trunked(d); err != nil {
 		return err
 	}
-	if strings.HasPrefix(rest.Str(d, "device_owner"), "network:router") && len(rest.Docs(d, "fixed_ips")) > 0 {
+	if s.ownedByL3(d) && len(rest.Docs(d, "fixed_ips")) > 0 {
 		return conflict("ServicePortInUse", "Port %s cannot be deleted directly via the port API: has device owner %s.", d["id"], d["device_owner"])
 	}
+	s.forgetPort(d)
 	return nil
+}
+
+// ownedByL3 says whether a port is that of a router or floating IP that exists.
+func (s *Server) ownedByL3(d rest.Doc) bool {
+	owner, device := rest.Str(d, "device_owner"), rest.Str(d, "device_id")
+	if owner == floatingOwner {
+		return s.floats.Find(device) != nil
+	}
+	return (owner == routerOwner || owner == gatewayOwner) && s.routers.Find(device) != nil
 }

@@ -60,7 +60,7 @@ func (s *Server) dropPolicy(c rest.Caller, d rest.Doc) error {
 	for _, users := range []struct {
 		kind string
 		all  []rest.Doc
-	}{{"port", s.ports.All()}, {"network", s.networks.All()}} {
+	}{{"port", s.ports.All()}, {"network", s.networks.All()}, {"floatingip", s.floats.All()}, {"router", s.routers.All()}} {
 		for _, u := range users.all {
 			if u["qos_policy_id"] == d["id"] {
 				return conflict("QosPolicyInUse", "QoS Policy %s is used by %s %s.", d["id"], users.kind, u["id"])

@@ -95,6 +95,8 @@ func (s *Server) Inventory() map[string][]string {
 	add("subnet", s.subnets.All())
 	add("port", s.ports.All())
 	add("router", s.routers.All())
+	add("floatingip", s.floats.All())
+	add("port_forwarding", s.forwards.All())
 	add("policy", s.policies.All())
 	add("trunk", s.trunks.All())
 	add("security_group", s.groups.Where(func(d rest.Doc) bool { return d["name"] != defaultGroup }))

@@ -120,6 +120,9 @@ func (s *Server) deriveAll(network, subnet rest.Doc) {
 		return
 	}
 	for _, p := range s.portsOf(rest.Str(network, "id")) {
+		if p["device_owner"] == routerOwner {
+			continue
+		}
 		p["fixed_ips"] = append(rest.Docs(p, "fixed_ips"), fromMAC(subnet, rest.Str(p, "mac_address")))
 		s.touch(p)
 	}
@@ -259,12 +262,31 @@ func gatewayOutside(d rest.Doc) error {
 	return nil
 }
 
+// gatewayFree refuses another gateway while a router is at the one there is.
+func (s *Server) gatewayFree(d, next rest.Doc) error {
+	old := parse(d, "gateway_ip")
+	if rest.Str(next, "gateway_ip") == "" || old == parse(next, "gateway_ip") {
+		return nil
+	}
+	for _, p := range s.portsOf(rest.Str(d, "network_id")) {
+		for _, ip := range rest.Docs(p, "fixed_ips") {
+			if p["device_owner"] == routerOwner && ip["subnet_id"] == d["id"] && parse(ip, "ip_address") == old {
+				return conflict("GatewayIpInUse", "Current gateway ip %s already in use by port %s. Unable to update.", old, p["id"])
+			}
+		}
+	}
+	return nil
+}
+
 func (s *Server) changeSubnet(_ rest.Caller, d, in rest.Doc) error {
 	next := rest.Doc{}
 	for k, v := range d {
 		next[k] = v
 	}
 	copyIn(next, in, "name", "enable_dhcp", "service_types", "description", "gateway_ip")
+	if err := s.gatewayFree(d, next); err != nil {
+		return err
+	}
 	if err := options(next, in); err != nil {
 		return err
 	}
@@ -291,7 +313,7 @@ func (s *Server) dropSubnet(_ rest.Caller, d rest.Doc) error {
 	id := rest.Str(d, "id")
 	ports := s.portsOf(rest.Str(d, "network_id"))
 	for _, p := range ports {
-		if p["device_owner"] != ownerDHCP && hasSubnet(p, id) && !derived(d) {
+		if p["device_owner"] != ownerDHCP && hasSubnet(p, id) && (!derived(d) || p["device_owner"] == routerOwner) {
 			return conflict("SubnetInUse", "Unable to complete operation on subnet %s: One or more ports have an IP allocation from this subnet.", id)
 		}
 	}

@@ -329,6 +329,12 @@ func (s *Server) tests(r *rest.Request, q url.Values) ([]test, error) {
 	add("tags", func(want string) test {
 		return func(v *server) bool { return !slices.ContainsFunc(strings.Split(want, ","), v.untagged) }
 	})
+	add("tags-any", func(want string) test {
+		return func(v *server) bool { return slices.ContainsFunc(strings.Split(want, ","), v.tagged) }
+	})
+	add("not-tags-any", func(want string) test {
+		return func(v *server) bool { return !slices.ContainsFunc(strings.Split(want, ","), v.tagged) }
+	})
 	add("not-tags", func(want string) test {
 		return func(v *server) bool { return slices.ContainsFunc(strings.Split(want, ","), v.untagged) }
 	})
@@ -360,7 +366,8 @@ var statuses = []string{
 	"REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED", "SHUTOFF", "SOFT_DELETED", "SUSPENDED", "VERIFY_RESIZE",
 }
 
-func (v *server) untagged(tag string) bool { return !slices.Contains(v.tags, tag) }
+func (v *server) tagged(tag string) bool   { return slices.Contains(v.tags, tag) }
+func (v *server) untagged(tag string) bool { return !v.tagged(tag) }
 
 func (s *Server) hasAddress(family int, want string) test {
 	re, err := regexp.Compile(want)

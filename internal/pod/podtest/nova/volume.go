@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/tricircle/tricircle/internal/pod/podtest/rest"
 )
 
-// askedVolumes wants the volumes and snapshots of block_device_mapping_v2 to be
+// askedVolumes wants the volumes, snapshots and images of block_device_mapping_v2 to be
 // there for the caller.
 func (s *Server) askedVolumes(r *rest.Request, a *asked) error {
 	for _, b := range rest.Docs(a.in, "block_device_mapping_v2") {
@@ -22,18 +23,28 @@ func (s *Server) askedVolumes(r *rest.Request, a *asked) error {
 			if !s.Volumes.HasSnapshot(r.Caller, id) {
 				return badRequest("Block Device Mapping is Invalid: failed to get snapshot %s.", id)
 			}
+		case "image":
+			if status, found := s.Images.Status(r.Caller, id); !found || status != "active" {
+				return badRequest("Block Device Mapping is Invalid: failed to get image %s.", id)
+			}
 		}
 	}
 	return nil
 }
 
-// attachBootVolumes attaches the volumes that block_device_mapping_v2 names.
+// attachBootVolumes attaches the volumes that block_device_mapping_v2 names, or wants
+// to be made.
 func (s *Server) attachBootVolumes(v *server, in rest.Doc) {
 	for _, b := range rest.Docs(in, "block_device_mapping_v2") {
-		if rest.Str(b, "source_type") != "volume" {
+		id := rest.Str(b, "uuid")
+		switch made := rest.Str(b, "destination_type") == "volume"; {
+		case rest.Str(b, "source_type") == "volume":
+		case made:
+			size, _ := strconv.Atoi(rest.Text(b["volume_size"]))
+			id = s.Volumes.Make(v.project, v.user, max(size, 1))
+		default:
 			continue
 		}
-		id := rest.Str(b, "uuid")
 		device := fmt.Sprintf("/dev/vd%c", 'a'+len(v.volumes))
 		if s.Volumes.Attach(id, v.id, device) {
 			v.volumes = append(v.volumes, attachment{volume: id, device: device, ends: rest.Bool(b, "delete_on_termination")})

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// VLANRange is a range of VLAN IDs with both ends, written as "101:400" or "101".
-type VLANRange struct{ First, Last int }
+// Range is a range of VLAN IDs or VNIs with both ends, written as "101:400" or "101".
+type Range struct{ First, Last int }
 
 // UnmarshalText reads a range.
-func (r *VLANRange) UnmarshalText(text []byte) error {
+func (r *Range) UnmarshalText(text []byte) error {
 	first, last, ok := strings.Cut(string(text), ":")
 	if !ok {
 		last = first
@@ -19,19 +19,19 @@ func (r *VLANRange) UnmarshalText(text []byte) error {
 	r.First, err1 = strconv.Atoi(strings.TrimSpace(first))
 	r.Last, err2 = strconv.Atoi(strings.TrimSpace(last))
 	if err1 != nil || err2 != nil {
-		return fmt.Errorf("%q is not a range of VLANs such as 101:400", text)
+		return fmt.Errorf("%q is not a range such as 101:400", text)
 	}
 	return nil
 }
 
 // MarshalText writes it as it is read.
-func (r VLANRange) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+func (r Range) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-func (r VLANRange) String() string {
+func (r Range) String() string {
 	if r.First == r.Last {
 		return strconv.Itoa(r.First)
 	}
 	return fmt.Sprintf("%d:%d", r.First, r.Last)
 }
 
-func (r VLANRange) overlaps(o VLANRange) bool { return r.First <= o.Last && o.First <= r.Last }
+func (r Range) overlaps(o Range) bool { return r.First <= o.Last && o.First <= r.Last }
