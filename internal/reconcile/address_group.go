@@ -58,7 +58,7 @@ func changeAddresses(ctx context.Context, c *pod.Client, id, action string, addr
 
 // needAddressGroups brings the address groups that the rules name into the pod and
 // adds them to what the rules mean there.
-func (r *Reconciler) needAddressGroups(ctx context.Context, podName string, rules []topology.Rule, remotes map[string]plan.Remote) error {
+func (r *Reconciler) needAddressGroups(ctx context.Context, by store.Target, rules []topology.Rule, remotes map[string]plan.Remote) error {
 	for _, rule := range rules {
 		id := rule.AddressGroupID
 		if _, done := remotes[id]; id == "" || done {
@@ -68,7 +68,7 @@ func (r *Reconciler) needAddressGroups(ctx context.Context, podName string, rule
 		if err != nil {
 			return err
 		}
-		there, err := r.need(ctx, g.ProjectID, store.KindAddressGroup, podName, id)
+		there, err := r.need(ctx, by, g.ProjectID, store.KindAddressGroup, id)
 		if err != nil {
 			return err
 		}

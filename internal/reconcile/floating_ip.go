@@ -32,7 +32,7 @@ func (r *Reconciler) floatingIP(ctx context.Context, c *pod.Client, m store.Mapp
 	if err != nil {
 		return err
 	}
-	refs, err := r.outside(ctx, m.Pod, want)
+	refs, err := r.outside(ctx, m.Target, want)
 	if err != nil {
 		return err
 	}
@@ -66,27 +66,27 @@ func (r *Reconciler) floatingIP(ctx context.Context, c *pod.Client, m store.Mapp
 }
 
 // outside brings what the floating IP refers to into the pod.
-func (r *Reconciler) outside(ctx context.Context, podName string, want store.Outlet) (plan.Outside, error) {
+func (r *Reconciler) outside(ctx context.Context, there store.Target, want store.Outlet) (plan.Outside, error) {
 	refs := plan.Outside{Ports: map[string]string{}}
 	f := want.FloatingIP
 	n, err := r.store.FindNetwork(ctx, f.NetworkID)
 	if err != nil {
 		return refs, err
 	}
-	networks, err := r.need(ctx, n.ProjectID, store.KindNetwork, podName, n.ID)
+	networks, err := r.need(ctx, there, n.ProjectID, store.KindNetwork, n.ID)
 	if err != nil {
 		return refs, err
 	}
 	refs.Network = networks[n.ID]
-	if _, err := r.need(ctx, want.Router.ProjectID, store.KindRouter, podName, want.Router.ID); err != nil {
+	if _, err := r.need(ctx, there, want.Router.ProjectID, store.KindRouter, want.Router.ID); err != nil {
 		return refs, err
 	}
 	for id := range want.Ports {
-		if refs.Ports[id], err = r.reach(ctx, podName, want, id); err != nil {
+		if refs.Ports[id], err = r.reach(ctx, there.Pod, want, id); err != nil {
 			return refs, err
 		}
 	}
-	refs.QoSPolicy, err = r.needQoS(ctx, podName, f.QoSPolicyID)
+	refs.QoSPolicy, err = r.needQoS(ctx, there, f.QoSPolicyID)
 	return refs, err
 }
 

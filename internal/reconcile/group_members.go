@@ -89,9 +89,9 @@ func unnamed(err error) error {
 // remoteMembers is what a rule that names the group means in the pod as to members
 // in other pods. When their address group is there, its own job keeps it right, and
 // nobody waits for that.
-func (r *Reconciler) remoteMembers(ctx context.Context, c *pod.Client, group, podName string) (plan.Remote, error) {
-	t := store.Target{Kind: store.KindGroupMembers, ID: group, Pod: podName}
-	if _, err := r.store.Want(ctx, "", t); err != nil {
+func (r *Reconciler) remoteMembers(ctx context.Context, c *pod.Client, group string, by store.Target) (plan.Remote, error) {
+	t := store.Target{Kind: store.KindGroupMembers, ID: group, Pod: by.Pod}
+	if _, err := r.store.WantFor(ctx, by, "", t); err != nil {
 		return plan.Remote{}, err
 	}
 	m, err := r.store.FindMapping(ctx, t)
@@ -107,7 +107,7 @@ func (r *Reconciler) remoteMembers(ctx context.Context, c *pod.Client, group, po
 			return plan.Remote{}, err
 		}
 	}
-	elsewhere, err := r.store.MembersElsewhere(ctx, group, podName)
+	elsewhere, err := r.store.MembersElsewhere(ctx, group, by.Pod)
 	if err != nil || len(elsewhere) == 0 {
 		return plan.Remote{}, err
 	}

@@ -2,13 +2,17 @@ package reconcile_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
+	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/tricircle/tricircle/internal/fault"
+	"github.com/tricircle/tricircle/internal/fleet"
 	"github.com/tricircle/tricircle/internal/pod"
 	"github.com/tricircle/tricircle/internal/pod/podtest"
 	"github.com/tricircle/tricircle/internal/pod/podtest/glance"
@@ -50,6 +54,60 @@ func TestCrashAfterMove(t *testing.T) {
 		}
 		if _, err := s.FindIntent(t.Context(), in.ID); !fault.Is(err, fault.NotFound) {
 			t.Errorf("the intent: %v, want that it is settled", err)
+		}
+	})
+}
+
+// interrupted does something once, when a job of the pod has read what is wanted and
+// is about to act.
+type interrupted struct {
+	*fleet.Fleet
+	pod  string
+	once *sync.Once
+	do   func()
+}
+
+func (p interrupted) Client(ctx context.Context, name string) (*pod.Client, error) {
+	if name == p.pod {
+		p.once.Do(p.do)
+	}
+	return p.Fleet.Client(ctx, name)
+}
+
+// TestRetreatMeetsAJob: while a port's job begins, the pod refuses its server, and the
+// creation moves on. The job must not bring the port's network back: it would be
+// tried for ever, or stay.
+func TestRetreatMeetsAJob(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		n := w.network("blue", "10.1.0.0/24")
+		before := w.cloud.Pod("pod1").Inventory()
+		in := store.Intent{ID: uuid.NewString(), Kind: store.KindServer, Pod: "pod1", ProjectID: w.project, Name: "web", Zone: "az1"}
+		p := w.ports(n.ID, 1)[0]
+		in.Ports = []string{p.ID}
+		if _, err := s.Begin(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		there := portIn(p, "pod1")
+		if _, err := s.Want(t.Context(), w.project, there, store.Target{Kind: store.KindNetwork, ID: n.ID, Pod: "pod1"}); err != nil {
+			t.Fatal(err)
+		}
+		w.Reconciler = reconcile.New(reconcile.Options{Store: s, Holder: uuid.NewString(), Pods: interrupted{w.fleet, "pod1", new(sync.Once), func() {
+			if err := s.MoveIntent(t.Context(), in.ID, "pod2", "az2"); err != nil {
+				t.Error(err)
+			}
+		}}})
+		if err := w.Ensure(t.Context(), there, nil); err != nil {
+			t.Errorf("the port's job: %v", err)
+		}
+		w.settle()
+		left, err := s.ListMappings(t.Context(), store.MappingQuery{Pod: "pod1"})
+		if err != nil || len(left) > 0 {
+			t.Errorf("of the creation %v is left, %v", left, err)
+		}
+		if diff := cmp.Diff(before, w.cloud.Pod("pod1").Inventory()); diff != "" {
+			t.Errorf("pod1 has (-before +after):\n%s", diff)
 		}
 	})
 }

@@ -32,7 +32,7 @@ func (r *Reconciler) network(ctx context.Context, c *pod.Client, m store.Mapping
 	if err != nil || !ok {
 		return err
 	}
-	if want.QoSPolicyID, err = r.needQoS(ctx, m.Pod, want.QoSPolicyID); err != nil { // from here on the pod's ID
+	if want.QoSPolicyID, err = r.needQoS(ctx, m.Target, want.QoSPolicyID); err != nil { // from here on the pod's ID
 		return err
 	}
 	want.External = want.External && want.Pod == m.Pod // in other pods it is no way out

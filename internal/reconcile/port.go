@@ -29,7 +29,7 @@ func (r *Reconciler) port(ctx context.Context, c *pod.Client, m store.Mapping) e
 	if topology.IsRouterPort(want.DeviceOwner) || want.DeviceOwner == topology.OwnerPodRouter {
 		return nil // its router's job makes it
 	}
-	refs, err := r.refs(ctx, want, m.Pod)
+	refs, err := r.refs(ctx, want, m.Target)
 	if err != nil {
 		return err
 	}
@@ -42,20 +42,20 @@ func (r *Reconciler) port(ctx context.Context, c *pod.Client, m store.Mapping) e
 			return err
 		}
 	}
-	return r.needTrunk(ctx, m.Pod, want.ID)
+	return r.needTrunk(ctx, m.Target)
 }
 
 // refs brings what the port refers to into the pod.
-func (r *Reconciler) refs(ctx context.Context, p topology.Port, podName string) (plan.Refs, error) {
+func (r *Reconciler) refs(ctx context.Context, p topology.Port, there store.Target) (plan.Refs, error) {
 	net, err := r.store.FindNetwork(ctx, p.NetworkID)
 	if err != nil {
 		return plan.Refs{}, err
 	}
-	nets, err := r.need(ctx, net.ProjectID, store.KindNetwork, podName, p.NetworkID)
+	nets, err := r.need(ctx, there, net.ProjectID, store.KindNetwork, p.NetworkID)
 	if err != nil {
 		return plan.Refs{}, err
 	}
-	groups, err := r.need(ctx, p.ProjectID, store.KindSecurityGroup, podName, p.SecurityGroups...)
+	groups, err := r.need(ctx, there, p.ProjectID, store.KindSecurityGroup, p.SecurityGroups...)
 	if err != nil {
 		return plan.Refs{}, err
 	}
@@ -63,14 +63,14 @@ func (r *Reconciler) refs(ctx context.Context, p topology.Port, podName string) 
 	for _, f := range p.FixedIPs {
 		ids = append(ids, f.SubnetID)
 	}
-	subnets, err := r.podIDs(ctx, store.KindSubnet, podName, ids...)
+	subnets, err := r.podIDs(ctx, store.KindSubnet, there.Pod, ids...)
 	if err != nil {
 		return plan.Refs{}, err
 	}
-	policy, err := r.needQoS(ctx, podName, p.QoSPolicyID)
+	policy, err := r.needQoS(ctx, there, p.QoSPolicyID)
 	if err != nil {
 		return plan.Refs{}, err
 	}
 	all, err := r.store.SubnetsOf(ctx, p.NetworkID)
-	return plan.Refs{Pod: podName, Network: nets[p.NetworkID], Subnets: subnets, Auto: plan.Auto(all), Groups: groups, QoSPolicy: policy}, err
+	return plan.Refs{Pod: there.Pod, Network: nets[p.NetworkID], Subnets: subnets, Auto: plan.Auto(all), Groups: groups, QoSPolicy: policy}, err
 }

@@ -53,8 +53,8 @@ func changeQoSRule(ctx context.Context, c *pod.Client, policy string, s plan.QoS
 	return err
 }
 
-// needQoS brings a policy into the pod and returns its ID there; empty for none.
-func (r *Reconciler) needQoS(ctx context.Context, podName, id string) (string, error) {
+// needQoS brings a policy into the pod of what has it and returns its ID there; empty for none.
+func (r *Reconciler) needQoS(ctx context.Context, by store.Target, id string) (string, error) {
 	if id == "" {
 		return "", nil
 	}
@@ -62,6 +62,6 @@ func (r *Reconciler) needQoS(ctx context.Context, podName, id string) (string, e
 	if err != nil {
 		return "", err
 	}
-	there, err := r.need(ctx, p.ProjectID, store.KindQoSPolicy, podName, id)
+	there, err := r.need(ctx, by, p.ProjectID, store.KindQoSPolicy, id)
 	return there[id], err
 }

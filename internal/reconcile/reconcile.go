@@ -259,14 +259,14 @@ func (r *Reconciler) failed(ctx context.Context, t store.Target, err error) erro
 	return fmt.Errorf("cannot bring %s %s into pod %s: %w", t.Kind, t.ID, t.Pod, err)
 }
 
-// need makes sure that things a target depends on are in the pod, and returns
+// need makes sure that things a target depends on are in its pod, and returns
 // their IDs there by ours.
-func (r *Reconciler) need(ctx context.Context, project, kind, podName string, ids ...string) (map[string]string, error) {
+func (r *Reconciler) need(ctx context.Context, by store.Target, project, kind string, ids ...string) (map[string]string, error) {
 	targets := make([]store.Target, 0, len(ids))
 	for _, id := range ids {
-		targets = append(targets, store.Target{Kind: kind, ID: id, Pod: podName})
+		targets = append(targets, store.Target{Kind: kind, ID: id, Pod: by.Pod})
 	}
-	pending, err := r.store.Want(ctx, project, targets...)
+	pending, err := r.store.WantFor(ctx, by, project, targets...)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (r *Reconciler) router(ctx context.Context, c *pod.Client, m store.Mapping)
 	if err != nil {
 		return err
 	}
-	s := seat{r: r, c: c, pod: m.Pod, site: site, there: there}
+	s := seat{r: r, c: c, of: m.Target, site: site, there: there}
 	if !fresh {
 		if s.ports, err = list[plan.Port](ctx, c, store.KindPort, url.Values{"device_id": {there.ID}}); err != nil {
 			return err
@@ -70,7 +70,7 @@ func plainRouter(ctx context.Context, c *pod.Client) ([]string, error) {
 type seat struct {
 	r     *Reconciler
 	c     *pod.Client
-	pod   string
+	of    store.Target
 	site  store.RouterSite
 	there plan.Router
 	ports []plan.Port       // of the pod's router, as found
@@ -114,7 +114,7 @@ func (s *seat) arrive(ctx context.Context, networks []string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := s.r.store.Want(ctx, n.ProjectID, store.Target{Kind: store.KindNetwork, ID: id, Pod: s.pod}); err != nil {
+		if _, err := s.r.store.WantFor(ctx, s.of, n.ProjectID, store.Target{Kind: store.KindNetwork, ID: id, Pod: s.of.Pod}); err != nil {
 			return err
 		}
 	}
@@ -128,7 +128,7 @@ func (s *seat) leave(ctx context.Context, want []topology.HostRoute) error {
 		ids[i] = p.ID
 	}
 	var err error
-	if s.ids, err = s.r.store.PodIDs(ctx, store.KindPort, s.pod, ids...); err != nil {
+	if s.ids, err = s.r.store.PodIDs(ctx, store.KindPort, s.of.Pod, ids...); err != nil {
 		return err
 	}
 	stays := map[string]bool{}
@@ -164,11 +164,11 @@ func (s *seat) connect(ctx context.Context, want topology.Port) error {
 		if err != nil {
 			return err
 		}
-		if nets, err = s.r.need(ctx, net.ProjectID, store.KindNetwork, s.pod, want.NetworkID); err != nil {
+		if nets, err = s.r.need(ctx, s.of, net.ProjectID, store.KindNetwork, want.NetworkID); err != nil {
 			return err
 		}
 	}
-	refs := plan.Refs{Pod: s.pod, Network: nets[want.NetworkID]}
+	refs := plan.Refs{Pod: s.of.Pod, Network: nets[want.NetworkID]}
 	if refs.Subnets, err = s.subnets(ctx, want.FixedIPs); err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (s *seat) subnets(ctx context.Context, ips []topology.FixedIP) (map[string]
 	for i, ip := range ips {
 		ids[i] = ip.SubnetID
 	}
-	return s.r.store.PodIDs(ctx, store.KindSubnet, s.pod, ids...)
+	return s.r.store.PodIDs(ctx, store.KindSubnet, s.of.Pod, ids...)
 }
 
 // attach makes the interface's port and gives it to the router.
@@ -192,7 +192,7 @@ func (s *seat) attach(ctx context.Context, want topology.Port, refs plan.Refs) e
 	if err := s.elsewhere(ctx, want); err != nil {
 		return err
 	}
-	t := store.Target{Kind: store.KindPort, ID: want.ID, Pod: s.pod}
+	t := store.Target{Kind: store.KindPort, ID: want.ID, Pod: s.of.Pod}
 	m, err := s.r.store.FindMapping(ctx, t)
 	if fault.Is(err, fault.NotFound) {
 		m, err = store.Mapping{Target: t}, nil
@@ -220,7 +220,7 @@ func (s *seat) onBridge(p topology.Port) bool {
 func (s *seat) elsewhere(ctx context.Context, want topology.Port) error {
 	placed, err := s.r.store.ListMappings(ctx, store.MappingQuery{Kind: store.KindPort, ID: want.ID})
 	for _, m := range placed {
-		if m.Pod != s.pod && (m.PodID != "" || m.Tried) {
+		if m.Pod != s.of.Pod && (m.PodID != "" || m.Tried) {
 			return &jobs.Again{After: time.Second, Reason: "the interface " + want.ID + " is still in pod " + m.Pod}
 		}
 	}
@@ -230,7 +230,7 @@ func (s *seat) elsewhere(ctx context.Context, want topology.Port) error {
 // shape makes the router itself right, and its gateway.
 func (s *seat) shape(ctx context.Context) error {
 	g := s.site.Gateway
-	refs := plan.Refs{Pod: s.pod}
+	refs := plan.Refs{Pod: s.of.Pod}
 	if g != nil {
 		var err error
 		if refs, err = s.outside(ctx, g); err != nil {
@@ -247,12 +247,12 @@ func (s *seat) shape(ctx context.Context) error {
 
 // outside brings what the gateway needs into the pod.
 func (s *seat) outside(ctx context.Context, g *topology.Gateway) (plan.Refs, error) {
-	refs := plan.Refs{Pod: s.pod}
+	refs := plan.Refs{Pod: s.of.Pod}
 	net, err := s.r.store.FindNetwork(ctx, g.NetworkID)
 	if err != nil {
 		return refs, err
 	}
-	nets, err := s.r.need(ctx, net.ProjectID, store.KindNetwork, s.pod, g.NetworkID)
+	nets, err := s.r.need(ctx, s.of, net.ProjectID, store.KindNetwork, g.NetworkID)
 	if err != nil {
 		return refs, err
 	}
@@ -260,14 +260,14 @@ func (s *seat) outside(ctx context.Context, g *topology.Gateway) (plan.Refs, err
 	if refs.Subnets, err = s.subnets(ctx, g.FixedIPs); err != nil {
 		return refs, err
 	}
-	refs.QoSPolicy, err = s.r.needQoS(ctx, s.pod, g.QoSPolicyID)
+	refs.QoSPolicy, err = s.r.needQoS(ctx, s.of, g.QoSPolicyID)
 	return refs, err
 }
 
 // noteGateway writes down which port the pod has made for the gateway: so long as
 // it is there nobody else gets its addresses.
 func (s *seat) noteGateway(ctx context.Context, g *topology.Gateway, moved bool) error {
-	t := store.Target{Kind: store.KindPort, ID: g.PortID, Pod: s.pod}
+	t := store.Target{Kind: store.KindPort, ID: g.PortID, Pod: s.of.Pod}
 	known, err := s.r.store.PodIDs(ctx, t.Kind, t.Pod, t.ID)
 	if err != nil || known[t.ID] != "" && !moved {
 		return err

@@ -39,11 +39,11 @@ func (r *Reconciler) group(ctx context.Context, c *pod.Client, m store.Mapping) 
 	if err := update(ctx, c, m.Kind, there.ID, plan.UpdateGroup(want, there)); err != nil {
 		return err
 	}
-	remotes, err := r.remotes(ctx, c, want, m.Pod)
+	remotes, err := r.remotes(ctx, c, want, m.Target)
 	if err != nil {
 		return err
 	}
-	if err := r.needAddressGroups(ctx, m.Pod, want.Rules, remotes); err != nil {
+	if err := r.needAddressGroups(ctx, m.Target, want.Rules, remotes); err != nil {
 		return err
 	}
 	add, gone := plan.Rules(want, there, remotes)
@@ -118,18 +118,18 @@ func (r *Reconciler) leaveDefaultGroup(ctx context.Context, c *pod.Client, m sto
 
 // remotes says, for each group that the rules name, which group that is in this
 // pod and who its members in other pods are.
-func (r *Reconciler) remotes(ctx context.Context, c *pod.Client, want topology.SecurityGroup, podName string) (map[string]plan.Remote, error) {
+func (r *Reconciler) remotes(ctx context.Context, c *pod.Client, want topology.SecurityGroup, by store.Target) (map[string]plan.Remote, error) {
 	out := map[string]plan.Remote{}
 	for _, rule := range want.Rules {
 		id := rule.RemoteGroupID
 		if _, done := out[id]; id == "" || done {
 			continue
 		}
-		podID, err := r.remoteGroup(ctx, c, id, podName)
+		podID, err := r.remoteGroup(ctx, c, id, by)
 		if err != nil {
 			return nil, err
 		}
-		remote, err := r.remoteMembers(ctx, c, id, podName)
+		remote, err := r.remoteMembers(ctx, c, id, by)
 		if err != nil {
 			return nil, err
 		}
@@ -139,21 +139,21 @@ func (r *Reconciler) remotes(ctx context.Context, c *pod.Client, want topology.S
 	return out, nil
 }
 
-func (r *Reconciler) remoteGroup(ctx context.Context, c *pod.Client, id, podName string) (string, error) {
+func (r *Reconciler) remoteGroup(ctx context.Context, c *pod.Client, id string, by store.Target) (string, error) {
 	remote, err := r.store.FindSecurityGroup(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	// Its rules are the business of its own job, which this makes when missing.
-	t := store.Target{Kind: store.KindSecurityGroup, ID: id, Pod: podName}
-	if _, err := r.store.Want(ctx, remote.ProjectID, t); err != nil {
+	t := store.Target{Kind: store.KindSecurityGroup, ID: id, Pod: by.Pod}
+	if _, err := r.store.WantFor(ctx, by, remote.ProjectID, t); err != nil {
 		return "", err
 	}
 	m, err := r.store.FindMapping(ctx, t)
 	if err != nil || m.PodID != "" {
 		return m.PodID, err
 	}
-	obj, err := r.groupObject(ctx, c, remote, podName)
+	obj, err := r.groupObject(ctx, c, remote, by.Pod)
 	return obj.ID, err
 }
 

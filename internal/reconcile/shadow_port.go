@@ -19,7 +19,7 @@ func (r *Reconciler) shadowPort(ctx context.Context, c *pod.Client, m store.Mapp
 	if err != nil {
 		return err
 	}
-	nets, err := r.need(ctx, net.ProjectID, store.KindNetwork, m.Pod, net.ID)
+	nets, err := r.need(ctx, m.Target, net.ProjectID, store.KindNetwork, net.ID)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (r *Reconciler) trunk(ctx context.Context, c *pod.Client, m store.Mapping) 
 		if err != nil {
 			return err
 		}
-		there, err := r.need(ctx, p.ProjectID, store.KindPort, m.Pod, s.PortID)
+		there, err := r.need(ctx, m.Target, p.ProjectID, store.KindPort, s.PortID)
 		if err != nil {
 			return err
 		}
@@ -103,13 +103,13 @@ func changeSubports(ctx context.Context, c *pod.Client, id, act string, subports
 }
 
 // needTrunk brings the trunk of a parent into the pod where the parent now is.
-func (r *Reconciler) needTrunk(ctx context.Context, podName, parent string) error {
-	all, err := r.store.TrunksOf(ctx, parent)
+func (r *Reconciler) needTrunk(ctx context.Context, parent store.Target) error {
+	all, err := r.store.TrunksOf(ctx, parent.ID)
 	if err != nil {
 		return err
 	}
-	if t, ok := all[parent]; ok {
-		_, err = r.need(ctx, t.ProjectID, store.KindTrunk, podName, t.ID)
+	if t, ok := all[parent.ID]; ok {
+		_, err = r.need(ctx, parent, t.ProjectID, store.KindTrunk, t.ID)
 	}
 	return err
 }

@@ -54,14 +54,41 @@ func scanMapping(row scanner) (m Mapping, err error) {
 // ones, leaves wanted ones alone, and makes the jobs. It returns those that
 // their pods are not yet known to have. When all is there it writes nothing.
 func (s *Store) Want(ctx context.Context, project string, targets ...Target) (pending []Target, err error) {
+	return s.want(ctx, project, targets, nil)
+}
+
+// WantFor is Want for what another thing needs in its pod. If that is not wanted
+// there any more nothing changes, and the error is ErrGone: it would come, or come
+// back, for nobody, and stay.
+func (s *Store) WantFor(ctx context.Context, by Target, project string, targets ...Target) (pending []Target, err error) {
+	return s.want(ctx, project, targets, func(tx *Tx) error { return stillWanted(ctx, tx, by) })
+}
+
+func (s *Store) want(ctx context.Context, project string, targets []Target, unless func(*Tx) error) (pending []Target, err error) {
 	if ready, err := s.ready(ctx, targets); err != nil || ready {
 		return nil, err
 	}
 	err = s.write(ctx, func(tx *Tx) error {
-		pending, err = wantTx(ctx, tx, project, targets...)
-		return err
+		if pending, err = wantTx(ctx, tx, project, targets...); err != nil || unless == nil {
+			return err
+		}
+		return unless(tx) // last, for it may have waited for whoever takes them away
 	})
 	return pending, err
+}
+
+// stillWanted fails with ErrGone if the thing is not wanted in its pod, and keeps
+// that so until the end.
+func stillWanted(ctx context.Context, tx *Tx, t Target) error {
+	suffix := ""
+	if tx.postgres() {
+		suffix = " FOR SHARE"
+	}
+	m, err := findMapping(ctx, tx, t, suffix)
+	if fault.Is(err, fault.NotFound) || err == nil && !m.Wanted {
+		return fmt.Errorf("%s: %w", t, ErrGone)
+	}
+	return err
 }
 
 // ready reports whether all targets are wanted and observed.
@@ -282,9 +309,9 @@ func (q MappingQuery) where() (string, []any) {
 	return strings.Join(where, " AND "), args
 }
 
-// ErrGone says that a thing which comes with another one's job has been deleted
-// since that began: what the job has read is old.
-var ErrGone = errors.New("it has been deleted meanwhile")
+// ErrGone says that what a job is about, or what comes with it, has been deleted
+// since it began, or is not to be in the pod any more: what the job has read is old.
+var ErrGone = errors.New("it has been taken away meanwhile")
 
 // Try records that the pod is about to be asked to create the thing. A thing
 // that comes with another one's job (a subnet with its network) has no row yet

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -152,6 +153,29 @@ func TestRetreatLeavesWhatOthersNeed(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"network", "security_group"}, wanted(t, s)); diff != "" {
 			t.Errorf("wanted again (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestNothingIsWantedForWhatLeaves: a port's job that has read the port before a
+// retreat does not bring its network back for it.
+func TestNothingIsWantedForWhatLeaves(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		in, network, _, ports := begun(t, s)
+		by := store.Target{Kind: store.KindPort, ID: ports[0], Pod: "pod1"}
+		needed := store.Target{Kind: store.KindNetwork, ID: network, Pod: "pod1"}
+		if pending, err := s.WantFor(t.Context(), by, "demo", needed); err != nil || len(pending) != 1 {
+			t.Errorf("before the retreat: %v, %v, want that the network is pending", pending, err)
+		}
+		ok(t, s.Retreat(t.Context(), in.ID))
+		for _, by := range []store.Target{by, {Kind: store.KindPort, ID: ports[1], Pod: "pod1"}, {Kind: store.KindPort, ID: "nope", Pod: "pod1"}} {
+			if pending, err := s.WantFor(t.Context(), by, "demo", needed); !errors.Is(err, store.ErrGone) {
+				t.Errorf("for %s: %v, %v, want ErrGone", by, pending, err)
+			}
+		}
+		if left := wanted(t, s); len(left) > 0 {
+			t.Errorf("still wanted in pod1: %v", left)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package compute_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,7 +90,13 @@ func (w *world) busy(t testing.TB) string {
 	must(t, err)
 	pending, err := w.store.ListMappings(t.Context(), store.MappingQuery{Pending: true})
 	must(t, err)
-	return fmt.Sprintf("intents %+v\npending %+v", intents, pending)
+	var b strings.Builder
+	fmt.Fprintf(&b, "intents %+v", intents)
+	for _, m := range pending {
+		fmt.Fprintf(&b, "\npending %s: pod's ID %q, wanted %v, tried %v, generation %d, observed %d: %s",
+			m.Target, m.PodID, m.Wanted, m.Tried, m.Generation, m.Observed, m.Reason)
+	}
+	return b.String()
 }
 
 // drop deletes the network once nothing uses it.
