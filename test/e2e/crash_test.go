@@ -7,15 +7,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 )
 
-// TestCrash kills the program at different moments of creating a server. After
-// each restart the server is there once, or not at all, and the region knows all
+// TestCrash kills the program at different moments of creating a server and a volume.
+// After each restart either is there once, or not at all, and the region knows all
 // that the pods have.
 func TestCrash(t *testing.T) {
 	tenant := login(t, "alt")
@@ -27,14 +29,21 @@ func TestCrash(t *testing.T) {
 
 	moments := []time.Duration{30, 100, 300, 600, 1000, 1500, 2500}
 	for i, after := range moments {
-		name := fmt.Sprintf("e2e-crash-%d", i)
+		name, zone := fmt.Sprintf("e2e-crash-%d", i), []string{"az1", "az2"}[i%2]
+		var creations sync.WaitGroup
+		creations.Go(func() {
+			servers.Create(live(t), tenant.Compute, servers.CreateOpts{
+				Name: name, ImageRef: image, FlavorRef: flavorID, AvailabilityZone: zone,
+				Networks: []servers.Network{{UUID: network}},
+			}, nil)
+		})
+		creations.Go(func() {
+			volumes.Create(live(t), tenant.Volume, volumes.CreateOpts{Name: name, Size: 1, AvailabilityZone: zone}, nil)
+		})
 		created := make(chan struct{})
 		go func() {
 			defer close(created)
-			servers.Create(live(t), tenant.Compute, servers.CreateOpts{
-				Name: name, ImageRef: image, FlavorRef: flavorID, AvailabilityZone: []string{"az1", "az2"}[i%2],
-				Networks: []servers.Network{{UUID: network}},
-			}, nil)
+			creations.Wait()
 		}()
 		select {
 		case <-time.After(after * time.Millisecond):
@@ -47,46 +56,56 @@ func TestCrash(t *testing.T) {
 	// A crash leaves the question whether the pod's reply was lost; it is asked
 	// again after some minutes, and then what was made for nothing is freed.
 	eventually(t, 6*time.Minute, "all is as if nothing had happened", func() error {
-		want, got := serversInPods(t, tenant.Project), serversOf(t, tenant)
+		want, got := madeInPods(t, tenant.Project), madeBy(t, tenant)
 		if diff := cmp.Diff(want, got); diff != "" {
-			return errors.New("servers (-pods +region):\n" + diff)
+			return errors.New("servers and volumes (-pods +region):\n" + diff)
 		}
-		if n := len(tenant.portsOn(network)); n != len(got) {
-			return fmt.Errorf("%d ports for %d servers", n, len(got))
+		booted := slices.DeleteFunc(got, func(thing string) bool { return !strings.HasPrefix(thing, "servers ") })
+		if n := len(tenant.portsOn(network)); n != len(booted) {
+			return fmt.Errorf("%d ports for %d servers", n, len(booted))
 		}
 		return nil
 	})
-	seen := map[string]bool{}
-	for _, s := range serversOf(t, tenant) {
-		name, id, _ := strings.Cut(s, " ")
-		if seen[name] {
-			t.Errorf("there are two servers %s", name)
+	made := map[string]int{}
+	for _, thing := range madeBy(t, tenant) {
+		kind, rest, _ := strings.Cut(thing, " ")
+		name, id, _ := strings.Cut(rest, " ")
+		if made[kind+" "+name]++; made[kind+" "+name] == 2 {
+			t.Errorf("of %s there are two called %s", kind, name)
 		}
-		seen[name] = true
-		tenant.deleteServer(id)
+		made[kind]++
+		if kind == "servers" {
+			tenant.deleteServer(id)
+			continue
+		}
+		tenant.gone("volume", id, volumes.Delete(live(t), tenant.Volume, id, nil).ExtractErr())
 	}
-	t.Logf("%d of %d servers were made in spite of the crash", len(seen)-2, len(moments))
+	t.Logf("of %d each, %d servers and %d volumes were made in spite of the crash", len(moments), made["servers"]-2, made["volumes"])
 }
 
-// serversOf lists "name id" of the tenant's servers.
-func serversOf(t *testing.T, tenant *Tenant) []string {
+// madeBy lists the tenant's servers and volumes as an inventory does.
+func madeBy(t *testing.T, tenant *Tenant) []string {
 	t.Helper()
-	pages := must(servers.List(tenant.Compute, servers.ListOpts{}).AllPages(live(t)))(t)
 	all := []string{}
+	pages := must(servers.List(tenant.Compute, servers.ListOpts{}).AllPages(live(t)))(t)
 	for _, s := range must(servers.ExtractServers(pages))(t) {
-		all = append(all, s.Name+" "+s.ID)
+		all = append(all, strings.Join([]string{"servers", s.Name, s.ID}, " "))
+	}
+	pages = must(volumes.List(tenant.Volume, volumes.ListOpts{}).AllPages(live(t)))(t)
+	for _, v := range must(volumes.ExtractVolumes(pages))(t) {
+		all = append(all, strings.Join([]string{"volumes", v.Name, v.ID}, " "))
 	}
 	slices.Sort(all)
 	return all
 }
 
-func serversInPods(t *testing.T, project string) []string {
+func madeInPods(t *testing.T, project string) []string {
 	t.Helper()
 	all := []string{}
 	for _, p := range pods(t) {
 		for _, thing := range p.inventory(project) {
-			if server, ok := strings.CutPrefix(thing, "servers "); ok {
-				all = append(all, server)
+			if strings.HasPrefix(thing, "servers ") || strings.HasPrefix(thing, "volumes ") {
+				all = append(all, thing)
 			}
 		}
 	}
