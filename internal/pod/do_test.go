@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -560,16 +561,24 @@ func TestVerdictOfAnswers(t *testing.T) {
 	}
 }
 
-// A pod that accepts connections and never takes them costs the connect timeout.
+// A pod that never takes a connection costs the dialer's time, or the request's if
+// that is shorter; nothing was sent either way.
 func TestDoGivesUpConnecting(t *testing.T) {
 	t.Parallel()
-	c, _ := clientOf(t, "http://pod.example.org", func(o *Options) { o.ConnectTimeout = 30 * time.Millisecond })
+	c, _ := clientOf(t, "http://pod.example.org", nil)
 	c.transport.Proxy = nil
+	late := &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
+	c.transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, late }
+	err := try(t.Context(), c, Request{Service: Compute, Method: "GET", Path: "/"})
+	if !NotSent(err) || !fault.Is(err, fault.Unavailable) {
+		t.Errorf("Do = %v, want Unavailable before anything was sent", err)
+	}
+	// By now it is logged in, so that the short time is all the connection's.
 	c.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}
+		return nil, late
 	}
-	err := try(t.Context(), c, Request{Service: Compute, Method: "GET", Path: "/", Timeout: 50 * time.Millisecond})
+	err = try(t.Context(), c, Request{Service: Compute, Method: "GET", Path: "/", Timeout: 50 * time.Millisecond})
 	if !NotSent(err) || !fault.Is(err, fault.Timeout) {
 		t.Errorf("Do = %v, want Timeout before anything was sent", err)
 	}

@@ -59,7 +59,8 @@ func newRegion(t testing.TB, o setup) *region {
 	own := pod.NewAccount(pod.AccountOptions{
 		AuthURL: o.authURL, Username: "admin", Password: "secret", ProjectName: "admin", UserDomainID: "default", ProjectDomainID: "default",
 	})
-	f := fleet.New(fleet.Options{Store: s, Own: own, Log: log, Client: pod.Options{Timeout: o.podTimeout, Log: log}})
+	f := fleet.New(fleet.Options{Store: s, Own: own, Log: log, Client: pod.Options{Timeout: o.podTimeout, Log: log,
+		Breaker: pod.BreakerOptions{Failures: 1000}}}) // what is up again is asked at once
 	r := reconcile.New(reconcile.Options{Store: s, Pods: f, Holder: t.Name(), Grace: o.intentGrace, Log: log})
 	runner, err := jobs.New(jobs.Options{Store: s, Ensure: r.Ensure, IntentDelay: o.intentDelay, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)

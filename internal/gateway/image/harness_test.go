@@ -52,7 +52,8 @@ func newWorld(t testing.TB) *world {
 	}
 	own := pod.NewAccount(pod.AccountOptions{AuthURL: w.cloud.AuthURL(), Username: "admin", Password: podtest.Password,
 		ProjectName: "admin", UserDomainID: "default", ProjectDomainID: "default"})
-	w.pods = fleet.New(fleet.Options{Store: w.store, Own: own, Log: log, Client: pod.Options{Timeout: 5 * time.Second, Log: log}})
+	w.pods = fleet.New(fleet.Options{Store: w.store, Own: own, Log: log, Client: pod.Options{Timeout: 5 * time.Second, Log: log,
+		Breaker: pod.BreakerOptions{Failures: 1000}}}) // what is up again is asked at once
 	w.jobs = reconcile.New(reconcile.Options{Store: w.store, Pods: w.pods, Holder: t.Name(), Log: log, Now: func() time.Time { return w.now }})
 	d := dispatch.New(dispatch.OfFleet(w.pods, w.store))
 	gw := httptest.NewServer(gateway.New(gateway.Options{

@@ -41,7 +41,8 @@ func newRegion(t testing.TB, s *store.Store, pods ...string) *region {
 	cloud := podtest.New(t, podtest.Options{Pods: append(pods, "spare")})
 	own := pod.NewAccount(pod.AccountOptions{AuthURL: cloud.AuthURL(), Username: "admin", Password: "secret", ProjectName: "admin",
 		UserDomainID: "default", ProjectDomainID: "default"})
-	f := fleet.New(fleet.Options{Store: s, Own: own, Log: log, Client: pod.Options{Timeout: 5 * time.Second, Log: log}})
+	f := fleet.New(fleet.Options{Store: s, Own: own, Log: log, Client: pod.Options{Timeout: 5 * time.Second, Log: log,
+		Breaker: pod.BreakerOptions{Failures: 1000}}}) // what is up again is asked at once
 	r := reconcile.New(reconcile.Options{Store: s, Pods: f, Holder: t.Name(), Grace: 300 * time.Millisecond, Log: log})
 	runner, err := jobs.New(jobs.Options{Store: s, Ensure: r.Ensure, IntentDelay: 100 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
