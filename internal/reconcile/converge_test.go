@@ -225,6 +225,7 @@ func (d *drawing) work(ctx context.Context) (done bool) {
 				return false
 			}
 		}
+		d.later()
 	}
 	return false
 }

@@ -55,6 +55,11 @@ func realise[T found](ctx context.Context, r *Reconciler, m store.Mapping, proje
 		if obj, ok, err := adopt(ctx, r, m, project, in); err != nil || ok {
 			return obj, false, err
 		}
+		if m.PodID == "" {
+			if err := r.store.Lose(ctx, m.Target); err != nil {
+				return obj, false, err
+			}
+		}
 	} else if err := r.store.Try(ctx, m.Target, project); err != nil {
 		return obj, false, err
 	}
@@ -95,30 +100,34 @@ func vanish[T found](ctx context.Context, r *Reconciler, c *pod.Client, m store.
 	return dismiss(ctx, r, m, neutron[T]{c: c, of: m.Target})
 }
 
-// dismiss removes the mapping's object from the pod and forgets the mapping. What
-// the pod may still be creating is waited for.
+// dismiss removes the mapping's object from the pod, with any that a lost request
+// made, and forgets the mapping. What the pod may still be creating is waited for.
 func dismiss[T found](ctx context.Context, r *Reconciler, m store.Mapping, in shelf[T]) error {
-	ids := []string{m.PodID}
-	if m.PodID == "" {
-		ids = nil
-		if m.Tried {
-			all, err := in.marked(ctx)
-			if err != nil {
-				return err
-			}
-			for _, o := range all {
-				ids = append(ids, o.PodID())
-			}
+	ids := map[string]bool{}
+	if m.PodID != "" {
+		ids[m.PodID] = true
+	}
+	if m.PodID == "" && m.Tried || !m.LostAt.IsZero() {
+		all, err := in.marked(ctx)
+		if err != nil {
+			return err
+		}
+		for _, o := range all {
+			ids[o.PodID()] = true
 		}
 	}
-	if wait := m.UpdatedAt.Add(r.grace).Sub(r.now()); m.Tried && len(ids) == 0 && wait > 0 {
-		return &jobs.Again{After: min(wait, 5*time.Second), Reason: "pod " + m.Pod +
-			" may still be creating it: the reply was lost"}
-	}
-	for _, podID := range ids {
+	for podID := range ids {
 		if err := in.remove(ctx, podID); err != nil {
 			return err
 		}
+	}
+	lost := m.LostAt
+	if m.Tried && len(ids) == 0 {
+		lost = m.UpdatedAt
+	}
+	if wait := lost.Add(r.grace).Sub(r.now()); wait > 0 {
+		return &jobs.Again{After: min(wait, 5*time.Second), Reason: "pod " + m.Pod +
+			" may still be creating it: the reply was lost"}
 	}
 	return r.store.Forget(ctx, m.Target)
 }

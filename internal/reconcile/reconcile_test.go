@@ -1,8 +1,10 @@
 package reconcile_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -205,6 +207,57 @@ func (w *world) failAt(nth int, failure podtest.Fault) bool {
 	}
 	w.settle()
 	return err != nil
+}
+
+// TestWhatWasLostTurnsUpLate: the pod is slow to make a port, so that it is asked once
+// more; it makes the first when the other one has been deleted. That one goes, too.
+func TestWhatWasLostTurnsUpLate(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, podtest.Options{})
+		w.timeout = 300 * time.Millisecond
+		w.restart()
+		pod1 := w.cloud.Pod("pod1")
+		n := w.network("blue", "10.0.0.0/24")
+		w.mustWant(store.Target{Kind: store.KindNetwork, ID: n.ID, Pod: "pod1"})
+		before := pod1.Inventory()
+		p := w.ports(n.ID, 1)[0]
+		slow, arrived, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		pod1.Fault(podtest.Fault{Service: podtest.Network, Method: http.MethodPost, Path: "/ports$", Times: 1,
+			Before: func(r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				r.Body = io.NopCloser(bytes.NewReader(body)) // which the end of the connection does not take away
+				close(arrived)
+				<-slow
+			},
+			After: func(*http.Request) { close(done) }})
+		if err := w.want(portIn(p, "pod1")); !fault.Is(err, fault.Timeout) {
+			t.Fatalf("the first request: %v, want that it takes too long", err)
+		}
+		<-arrived
+		w.mustWant(portIn(p, "pod1"))
+		if err := s.DeletePort(t.Context(), p.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Ensure(t.Context(), portIn(p, "pod1"), nil); err == nil || !strings.Contains(err.Error(), "reply was lost") {
+			t.Errorf("the port's job: %v, want that it waits for what was lost", err)
+		}
+		if diff := cmp.Diff(before["port"], pod1.Inventory()["port"]); diff != "" {
+			t.Errorf("the port that is known is left (-before +after):\n%s", diff)
+		}
+		close(slow)
+		<-done
+		if got := len(pod1.Inventory()["port"]); got != len(before["port"])+1 {
+			t.Fatalf("the pod has %d ports, want one more than %d: what was lost", got, len(before["port"]))
+		}
+		w.settle()
+		if diff := cmp.Diff(before, pod1.Inventory()); diff != "" {
+			t.Errorf("left in the pod (-before +after):\n%s", diff)
+		}
+	})
 }
 
 func TestPodAwayMakesWorkWait(t *testing.T) {

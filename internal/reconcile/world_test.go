@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ type world struct {
 	fleet   *fleet.Fleet
 	project string
 	timeout time.Duration // of a call to a pod
+	late    atomic.Int64  // by how many nanoseconds the reconciler's clock is fast
 	*reconcile.Reconciler
 }
 
@@ -70,8 +72,13 @@ func (w *world) restart() {
 		ProjectName: "admin", UserDomainName: "Default", ProjectDomainName: "Default"})
 	w.fleet = fleet.New(fleet.Options{Store: w.store, Own: account, Client: pod.Options{Timeout: w.timeout,
 		Breaker: pod.BreakerOptions{Failures: 1000}}})
-	w.Reconciler = reconcile.New(reconcile.Options{Store: w.store, Pods: w.fleet, Holder: uuid.NewString(), Grace: time.Minute})
+	w.Reconciler = reconcile.New(reconcile.Options{Store: w.store, Pods: w.fleet, Holder: uuid.NewString(), Grace: time.Minute, Now: w.now})
 }
+
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.late.Load())) }
+
+// later is between two rounds of jobs: some wait for what a pod may still do.
+func (w *world) later() { w.late.Add(int64(15 * time.Second)) }
 
 // network makes a central VLAN network with a DHCP subnet.
 func (w *world) network(name, cidr string) topology.Network {
@@ -135,7 +142,7 @@ func portIn(p topology.Port, podName string) store.Target {
 // settle does the work of all jobs until none is left.
 func (w *world) settle() {
 	w.t.Helper()
-	for range 10 {
+	for range 12 {
 		pending, err := w.store.ListMappings(w.t.Context(), store.MappingQuery{Pending: true})
 		if err != nil {
 			w.t.Fatal(err)
@@ -148,6 +155,7 @@ func (w *world) settle() {
 				w.t.Logf("settle: %v", err)
 			}
 		}
+		w.later()
 	}
 	w.t.Fatal("jobs do not come to an end")
 }

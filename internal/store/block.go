@@ -34,7 +34,7 @@ func (pl placement) takeNear(ctx context.Context, tx *Tx, s *topology.Subnet) (b
 		if got, err := pl.takeWithin(ctx, tx, s, own); got || err != nil {
 			return got, err
 		}
-		if grown, err := growBlocks(ctx, tx, s, pl.near); !grown || err != nil {
+		if grown, err := growBlocks(ctx, tx, s, pl.near, len(own)); !grown || err != nil {
 			return false, err
 		}
 	}
@@ -82,12 +82,15 @@ func sampleFree(ctx context.Context, tx *Tx, subnetID string, pools []topology.P
 }
 
 // growBlocks gives the pod one more block that has a free address. It is false
-// when none is left. Another transaction may have been faster: then the caller
-// looks again.
-func growBlocks(ctx context.Context, tx *Tx, s *topology.Subnet, pod string) (bool, error) {
+// when none is left. Another transaction may have been faster, so that the pod has
+// more than the caller found full: then he looks again.
+func growBlocks(ctx context.Context, tx *Tx, s *topology.Subnet, pod string, full int) (bool, error) {
 	blocks, err := blocksOf(ctx, tx, s.ID)
 	if err != nil {
 		return false, err
+	}
+	if len(blocks[s.ID][pod]) > full {
+		return true, nil
 	}
 	var others []netip.Prefix
 	for owner, all := range blocks[s.ID] {

@@ -156,7 +156,7 @@ func recordTx(ctx context.Context, tx *Tx, e Entry) error {
 	}
 	_, err = tx.Exec(ctx, `
 		INSERT INTO mappings (`+mappingColumns+`)
-		VALUES (?, ?, ?, ?, ?, 1, 1, 1, 1, '', ?)
+		VALUES (?, ?, ?, ?, ?, 1, 1, 1, 1, '', 0, ?)
 		ON CONFLICT (kind, id, pod) DO NOTHING`,
 		e.Kind, e.ID, e.Pod, e.ID, e.ProjectID, tx.now())
 	return err

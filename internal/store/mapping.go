@@ -23,7 +23,10 @@ type Mapping struct {
 	Wanted    bool
 	// Tried is set before the first creating call: from then on a retry looks for
 	// an orphan with our mark before it creates.
-	Tried      bool
+	Tried bool
+	// LostAt is when a creation was begun anew without knowing what became of the one
+	// before: that may turn up late, beside the one made instead, or after its end. Zero: never.
+	LostAt     time.Time
 	Generation int64
 	Observed   int64
 	Reason     string // why the last attempt did not finish; empty when it did
@@ -42,11 +45,11 @@ type MappingQuery struct {
 	Limit                int
 }
 
-const mappingColumns = `kind, id, pod, pod_id, project_id, wanted, tried, generation, observed, reason, updated_at`
+const mappingColumns = `kind, id, pod, pod_id, project_id, wanted, tried, generation, observed, reason, lost_at, updated_at`
 
 func scanMapping(row scanner) (m Mapping, err error) {
 	err = row.Scan(&m.Kind, &m.ID, &m.Pod, &m.PodID, &m.ProjectID, &m.Wanted, &m.Tried,
-		&m.Generation, &m.Observed, &m.Reason, intoTime(&m.UpdatedAt))
+		&m.Generation, &m.Observed, &m.Reason, intoTime(&m.LostAt), intoTime(&m.UpdatedAt))
 	return m, err
 }
 
@@ -166,7 +169,7 @@ func wantOne(ctx context.Context, tx *Tx, project string, t Target) (fresh, read
 	}
 	res, err := tx.Exec(ctx, `
 		INSERT INTO mappings (`+mappingColumns+`)
-		VALUES (?, ?, ?, '', ?, 1, 0, 1, 0, '', ?)
+		VALUES (?, ?, ?, '', ?, 1, 0, 1, 0, '', 0, ?)
 		ON CONFLICT (kind, id, pod) DO UPDATE
 		SET wanted = 1, generation = mappings.generation + 1, reason = '', updated_at = excluded.updated_at
 		WHERE mappings.wanted = 0`,
@@ -330,7 +333,7 @@ func (s *Store) Try(ctx context.Context, t Target, project string) error {
 		}
 		_, err = tx.Exec(ctx, `
 			INSERT INTO mappings (`+mappingColumns+`)
-			VALUES (?, ?, ?, '', ?, 1, 1, 1, 1, '', ?)
+			VALUES (?, ?, ?, '', ?, 1, 1, 1, 1, '', 0, ?)
 			ON CONFLICT (kind, id, pod) DO UPDATE
 			SET tried = 1, updated_at = excluded.updated_at`,
 			t.Kind, t.ID, t.Pod, project, tx.now())
@@ -358,6 +361,17 @@ func (s *Store) Untry(ctx context.Context, t Target) error {
 		_, err := tx.Exec(ctx, `
 			UPDATE mappings SET tried = 0, updated_at = ?
 			WHERE kind = ? AND id = ? AND pod = ? AND pod_id = ''`, tx.now(), t.Kind, t.ID, t.Pod)
+		return err
+	})
+}
+
+// Lose records that the pod is about to be asked once more, while what it made of
+// the last request is not known.
+func (s *Store) Lose(ctx context.Context, t Target) error {
+	return s.write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			UPDATE mappings SET lost_at = ?
+			WHERE kind = ? AND id = ? AND pod = ?`, tx.now(), t.Kind, t.ID, t.Pod)
 		return err
 	})
 }
@@ -390,7 +404,7 @@ func placeNewTx(ctx context.Context, tx *Tx, t Target, podID, project string) er
 	}
 	_, err = tx.Exec(ctx, `
 		INSERT INTO mappings (`+mappingColumns+`)
-		VALUES (?, ?, ?, ?, ?, 1, 1, 1, 1, '', ?)
+		VALUES (?, ?, ?, ?, ?, 1, 1, 1, 1, '', 0, ?)
 		ON CONFLICT (kind, id, pod) DO UPDATE
 		SET pod_id = excluded.pod_id, tried = 1, updated_at = excluded.updated_at`,
 		t.Kind, t.ID, t.Pod, podID, project, tx.now())

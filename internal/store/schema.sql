@@ -252,7 +252,7 @@ CREATE TABLE mappings (
     generation BIGINT NOT NULL,
     observed   BIGINT NOT NULL,
     reason     TEXT NOT NULL,
-    updated_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL, lost_at BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (kind, id, pod)
 );
 
