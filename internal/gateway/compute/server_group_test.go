@@ -462,6 +462,7 @@ func TestServerGroupDeletedInPod(t *testing.T) {
 		t.Errorf("%d %s, want 400 with our ID", got.status, got.body)
 	}
 	demo.remove(t, server)
+	w.settled(t) // by now its end is noted here, too
 	again := demo.join(id, nil)
 	demo.remove(t, again)
 	w.clean(t)
