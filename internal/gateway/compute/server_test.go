@@ -283,9 +283,11 @@ func TestVolumesBindToTheirPod(t *testing.T) {
 	demo.do("DELETE", path+"/"+one, nil).want(t, 202)
 }
 
-// filling makes a volume one that gets its data from another pod.
+// filling makes a volume one that gets its data from another pod. The job that would
+// bring it does not find the volume for the time of the test.
 func (w *world) filling(t *testing.T, id, project string) {
 	t.Helper()
+	w.cloud.Pod("pod1").Fault(podtest.Fault{Service: podtest.Volume, Method: "GET", Path: "/volumes/" + id + "$", Status: 503})
 	_, err := w.store.Begin(t.Context(), store.Intent{ID: "fill", Kind: store.KindVolume, Pod: "pod1", ProjectID: project,
 		Fill: &store.VolumeFill{Source: store.FillSource{Kind: store.KindVolume, ID: "v", Pod: "pod2"}}})
 	if err == nil {
