@@ -126,6 +126,9 @@ func (s *Server) actOnVolume(r *rest.Request) (*rest.Reply, error) {
 		if !known {
 			return nil, badRequest("There is no such action: %s. Verify the request body and Content-Type header and try again.", name)
 		}
+		if name == "os-reimage" && r.Minor < 68 {
+			return nil, fail(http.StatusNotFound, "The resource could not be found.")
+		}
 		v, err := s.find(r, r.Param("id"))
 		if err != nil {
 			return nil, err
@@ -183,9 +186,6 @@ func (s *Server) uploadImage(r *rest.Request, v *volume, in rest.Doc) (*rest.Rep
 }
 
 func (s *Server) reimage(r *rest.Request, v *volume, in rest.Doc) (*rest.Reply, error) {
-	if r.Minor < 68 {
-		return nil, badRequest("There is no such action: os-reimage. Verify the request body and Content-Type header and try again.")
-	}
 	if v.status != "available" && v.status != "error" && !rest.Bool(in, "reimage_reserved") {
 		return nil, fail(http.StatusConflict, "status must be available or error")
 	}

@@ -93,7 +93,8 @@ func runAll(t *testing.T, file, pod string, pause time.Duration) {
 		{"agent", agentChecks}, {"address", addressChecks}, {"router", routerChecks}, {"floating ip", floatingChecks},
 		{"security group", groupChecks}, {"qos", qosChecks}, {"rbac", rbacChecks}, {"trunk", trunkChecks}, {"network list", listChecks}, {"compute", computeChecks}, {"server", serverChecks},
 		{"server group", serverGroupChecks},
-		{"server list", serverListChecks}, {"release", releaseChecks}, {"flavor", flavorChecks}, {"image", imageChecks}, {"image data", imageDataChecks}, {"metadef", metadefChecks}, {"volume", volumeChecks}, {"things of volumes", thingChecks}, {"operate", operateChecks},
+		{"server list", serverListChecks}, {"release", releaseChecks}, {"flavor", flavorChecks}, {"image", imageChecks}, {"image data", imageDataChecks}, {"metadef", metadefChecks}, {"volume", volumeChecks}, {"things of volumes", thingChecks},
+		{"volume type", typeChecks}, {"imaging", imagingChecks}, {"operate", operateChecks},
 		{"flavor changes", flavorChangeChecks}, {"key pair", keypairChecks},
 	} {
 		t.Run(group.name, func(t *testing.T) {

@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-
-	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 var octets = http.Header{"Content-Type": {"application/octet-stream"}}
@@ -23,20 +21,7 @@ func makeImage(t *testing.T, c *client, more doc) doc {
 		in[k] = v
 	}
 	d := c.glance(t, "POST", "/images", in).want(t, 201).body
-	url := c.endpoints["image"] + "/v2/images/" + d["id"].(string)
-	t.Cleanup(func() {
-		req, err := http.NewRequest("DELETE", url, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		req.Header.Set("X-Auth-Token", c.token)
-		if res, err := podtest.HTTP.Do(req); err != nil || (res.StatusCode != 204 && res.StatusCode != 404) {
-			t.Errorf("cannot clean up: %s: %v %v", url, res, err)
-		} else {
-			_ = res.Body.Close()
-		}
-	})
+	drop(t, c, c.endpoints["image"]+"/v2/images/"+d["id"].(string))
 	return d
 }
 

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 // operateChecks are what admins see and do: hosts, services, aggregates,
@@ -145,19 +143,8 @@ func (w *world) host(t *testing.T) string {
 	return w.admin.compute(t, "GET", "/os-services?binary=nova-compute", nil).want(t, 200).docs("services")[0]["host"].(string)
 }
 
-// dispose deletes something of Nova after the check. That it is gone is fine.
+// dispose deletes something of Nova, after the check's context has ended.
 func (c *client) dispose(t *testing.T, path string) {
 	t.Helper()
-	req, err := http.NewRequest("DELETE", c.endpoints["compute"]+path, nil)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	req.Header.Set("X-Auth-Token", c.token)
-	res, err := podtest.HTTP.Do(req)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	_ = res.Body.Close()
+	c.late(t, "DELETE", c.endpoints["compute"]+path)
 }

@@ -2,35 +2,15 @@ package contract
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"testing"
-
-	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 // makeServerGroup makes a group that is deleted after the check.
 func makeServerGroup(t *testing.T, c *client, in doc) string {
 	t.Helper()
 	id := c.compute(t, "POST", "/os-server-groups", doc{"server_group": in}, latest).want(t, 200).text("server_group", "id")
-	url := c.endpoints["compute"] + "/os-server-groups/" + id
-	t.Cleanup(func() { // without the test's context, which has ended
-		req, err := http.NewRequest("DELETE", url, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		req.Header.Set("X-Auth-Token", c.token)
-		res, err := podtest.HTTP.Do(req)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_ = res.Body.Close()
-		if res.StatusCode != 204 && res.StatusCode != 404 {
-			t.Errorf("cannot clean up server group %s: %s", id, res.Status)
-		}
-	})
+	drop(t, c, c.endpoints["compute"]+"/os-server-groups/"+id)
 	return id
 }
 

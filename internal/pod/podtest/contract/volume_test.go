@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/tricircle/tricircle/internal/pod/podtest"
 )
 
 func volumeVersion(v string) http.Header {
@@ -24,24 +22,9 @@ func makeVolume(t *testing.T, c *client, more doc) doc {
 	d := c.volume(t, "POST", "/volumes", doc{"volume": in}).want(t, 202).body["volume"].(doc)
 	id := d["id"].(string)
 	url := c.endpoints["volumev3"] + "/volumes/" + id
-	ask := func(method string) int {
-		req, err := http.NewRequest(method, url, nil)
-		if err != nil {
-			t.Error(err)
-			return 404
-		}
-		req.Header.Set("X-Auth-Token", c.token)
-		res, err := podtest.HTTP.Do(req)
-		if err != nil {
-			t.Error(err)
-			return 404
-		}
-		_ = res.Body.Close()
-		return res.StatusCode
-	}
 	t.Cleanup(func() {
-		ask("DELETE")
-		eventually(t, "volume "+id+" gone", func() bool { return ask("GET") == 404 })
+		c.late(t, "DELETE", url)
+		eventually(t, "volume "+id+" gone", func() bool { return c.late(t, "GET", url) == 404 })
 	})
 	eventually(t, "volume "+id+" available", func() bool {
 		return c.volume(t, "GET", "/volumes/"+id, nil).want(t, 200).text("volume", "status") == "available"

@@ -18,28 +18,39 @@ func (w *world) findImage(t *testing.T) string {
 	return ""
 }
 
-// purge deletes something of Neutron after the check. That it is gone is fine.
-func purge(t *testing.T, c *client, path string) {
+// late asks after the check, whose context has ended, and returns the status. What
+// cannot be asked counts as gone.
+func (c *client) late(t *testing.T, method, url string) int {
 	t.Helper()
-	url := c.endpoints["network"] + "/v2.0" + path
-	token := c.token
+	req, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Error(err)
+		return http.StatusNotFound
+	}
+	req.Header.Set("X-Auth-Token", c.token)
+	res, err := podtest.HTTP.Do(req)
+	if err != nil {
+		t.Error(err)
+		return http.StatusNotFound
+	}
+	_ = res.Body.Close()
+	return res.StatusCode
+}
+
+// drop deletes something after the check. That it is gone is fine.
+func drop(t *testing.T, c *client, url string) {
+	t.Helper()
 	t.Cleanup(func() {
-		req, err := http.NewRequest("DELETE", url, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		req.Header.Set("X-Auth-Token", token)
-		res, err := podtest.HTTP.Do(req)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_ = res.Body.Close()
-		if res.StatusCode != 204 && res.StatusCode != 404 {
-			t.Errorf("cannot clean up: DELETE %s = %d", path, res.StatusCode)
+		if status := c.late(t, "DELETE", url); status >= 300 && status != 404 {
+			t.Errorf("cannot clean up: DELETE %s = %d", url, status)
 		}
 	})
+}
+
+// purge deletes something of Neutron after the check.
+func purge(t *testing.T, c *client, path string) {
+	t.Helper()
+	drop(t, c, c.endpoints["network"]+"/v2.0"+path)
 }
 
 // makeNetwork makes a network with the attributes, as c.
@@ -147,23 +158,8 @@ func (w *world) server(more doc) doc {
 func (w *world) destroy(t *testing.T, c *client, id string) {
 	t.Helper()
 	url := c.endpoints["compute"] + "/servers/" + id
-	ask := func(method string) int {
-		req, err := http.NewRequest(method, url, nil)
-		if err != nil {
-			t.Error(err)
-			return 404
-		}
-		req.Header.Set("X-Auth-Token", c.token)
-		res, err := podtest.HTTP.Do(req)
-		if err != nil {
-			t.Error(err)
-			return 404
-		}
-		_ = res.Body.Close()
-		return res.StatusCode
-	}
-	if ask("DELETE") == 404 {
+	if c.late(t, "DELETE", url) == 404 {
 		return
 	}
-	eventually(t, "server "+id+" gone", func() bool { return ask("GET") == 404 })
+	eventually(t, "server "+id+" gone", func() bool { return c.late(t, "GET", url) == 404 })
 }
