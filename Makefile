@@ -76,7 +76,7 @@ e2e-dataplane: build ## packets through three clouds, and with faults (root; sta
 e2e-storage: build ## images and volumes: copies between clouds, and faults on the way (root; starts the testbed)
 	@.ci/need root
 	testbed/up
-	go test -tags e2e -count 1 -timeout 60m -v -run '^Test(Client|Differ)?(Image|Volume)' ./test/e2e -storage
+	go test -tags e2e -count 1 -timeout 60m -v -run '^Test((Client|Differ)?(Image|Volume)|RepliesLost)' ./test/e2e -storage
 
 .PHONY: tempest
 tempest: ## all of Tempest's tests against a region of their own; makes docs/conformance.md

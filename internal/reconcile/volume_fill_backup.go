@@ -91,12 +91,28 @@ func (f *fill) backupBody(ctx context.Context, from *pod.Client) (map[string]any
 	body := map[string]any{"name": f.mark(), "description": "for volume " + f.VolumeID + " of pod " + f.Pod, "force": true}
 	if f.Source.Kind == store.KindVolume {
 		body["volume_id"] = f.Source.ID
-		_, err := f.readable(ctx, from, f.Source.ID)
-		return body, err
+		if _, err := f.readable(ctx, from, f.Source.ID); err != nil {
+			return nil, err
+		}
+		return body, noBackupOf(ctx, from, f.Source.ID)
 	}
 	s, err := f.sourceSnapshot(ctx, from)
 	body["volume_id"], body["snapshot_id"] = s.VolumeID, s.ID
 	return body, err
+}
+
+// noBackupOf is why a volume's backup cannot be relied on: nil if it can. Where a
+// snapshot is a file that the volume's own lies on (Cinder's NFS driver), the backup
+// is of the upper file alone, and no error.
+func noBackupOf(ctx context.Context, c *pod.Client, volume string) error {
+	var out struct {
+		Snapshots []podSnapshot `json:"snapshots"`
+	}
+	err := cinderAs(ctx, c, pod.Request{Path: "/snapshots", Query: url.Values{"volume_id": {volume}, "all_tenants": {"1"}, "limit": {"1"}}, Op: "list snapshots"}, nil, &out)
+	if err == nil && len(out.Snapshots) > 0 {
+		err = &fault.Error{Kind: fault.Conflict, Pod: c.Name(), Message: "the volume has snapshots, and some drivers back up what was written after them alone: copy a snapshot of it instead"}
+	}
+	return err
 }
 
 func (f *fill) findBackup(ctx context.Context, from *pod.Client) (*podBackup, error) {

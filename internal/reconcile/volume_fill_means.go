@@ -38,7 +38,14 @@ func (r *Reconciler) CanFill(ctx context.Context, src store.FillSource, podName 
 				return noFillMeans(src, podName, why+fmt.Sprintf(", and pod %s has no backup service", c.Name()))
 			}
 		}
-		return nil
+		if src.Kind != store.KindVolume {
+			return nil
+		}
+		err = noBackupOf(ctx, from, src.ID)
+		if fault.Is(err, fault.Conflict) {
+			err = noFillMeans(src, podName, why+", and "+err.Error())
+		}
+		return err
 	}
 	return noFillMeans(src, podName, why)
 }

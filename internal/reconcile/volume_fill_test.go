@@ -198,17 +198,23 @@ func TestVolumeFill(t *testing.T) {
 	for _, c := range []struct {
 		name, kind string
 		own        bool // the backup services have stores of their own
+		snapshot   bool // the volume has one
 		means      store.FillMeans
 	}{
-		{"volume by backup", store.KindVolume, false, store.FillByBackup},
-		{"snapshot by backup", "snapshot", false, store.FillByBackup},
-		{"volume, stores not shared", store.KindVolume, true, store.FillByImage},
-		{"snapshot, stores not shared", "snapshot", true, store.FillByImage},
-		{"image", store.KindImage, false, store.FillByImage},
+		{"volume by backup", store.KindVolume, false, false, store.FillByBackup},
+		{"snapshot by backup", "snapshot", false, false, store.FillByBackup},
+		{"volume, stores not shared", store.KindVolume, true, false, store.FillByImage},
+		{"volume whose backup would lack what is in its snapshot", store.KindVolume, false, true, store.FillByImage},
+		{"snapshot, stores not shared", "snapshot", true, false, store.FillByImage},
+		{"image", store.KindImage, false, false, store.FillByImage},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFillStory(t, c.kind)
+			if c.snapshot {
+				f.create("pod1", "snapshot", map[string]any{"volume_id": f.source.ID})
+				f.before = f.inventory()
+			}
 			if c.own {
 				f.cloud.Pod("pod2").Volume.SetBackupStore("another")
 			}
@@ -362,6 +368,13 @@ func TestCanFill(t *testing.T) {
 		Body: `{"versions": [{"id": "v3.0", "version": "3.50"}]}`})
 	if err := f.CanFill(context.Background(), f.source, "pod2"); err != nil {
 		t.Errorf("CanFill over backups: %v", err)
+	}
+	snapshot := f.create("pod1", "snapshot", map[string]any{"volume_id": f.source.ID})
+	if err := f.CanFill(context.Background(), f.source, "pod2"); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "copy a snapshot") {
+		t.Errorf("CanFill over backups of a volume with a snapshot: %v, want Invalid", err)
+	}
+	if err := f.CanFill(context.Background(), store.FillSource{Kind: "snapshot", ID: snapshot, Pod: "pod1"}, "pod2"); err != nil {
+		t.Errorf("CanFill over the snapshot's backup: %v", err)
 	}
 	f.cloud.Pod("pod1").Fault(podtest.Fault{Service: podtest.Volume, Path: "/os-services$", Status: 200, Body: `{"services": []}`})
 	if err := f.CanFill(context.Background(), f.source, "pod2"); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "3.68") {

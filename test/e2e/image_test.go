@@ -12,6 +12,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -269,6 +271,43 @@ func TestImageCopyFaults(t *testing.T) {
 		}
 		other.copyIn(id, hash, 4*time.Minute)
 	})
+}
+
+// TestImageDamaged spoils a byte of an image where its home keeps it. The copy that is
+// then made of it has the right size and the wrong data: nobody gets it.
+func TestImageDamaged(t *testing.T) {
+	long(t)
+	tenant := login(t, "alt")
+	leavesNothing(t, tenant)
+	id, _ := tenant.uploaded("damaged", megabyte)
+	other := without(t, id)
+	spoil(t, id)
+	wantCopy(t, id, other)
+	eventually(t, time.Minute, "the operator is told", func() error {
+		said, err := region.tricircle("image", "where", id)
+		if err == nil && !strings.Contains(said, "other data") && !strings.Contains(said, "another sha512") {
+			err = errors.New(said)
+		}
+		return err
+	})
+	if shown := must(images.Get(live(t), other.Image, id).Extract())(t); shown.Status == images.ImageStatusActive {
+		t.Errorf("the copy with other data is %s in %s", shown.Status, other.Name)
+	}
+}
+
+// spoil changes a byte of the image in the store of the pod that has it.
+func spoil(t *testing.T, id string) {
+	t.Helper()
+	stores := must(filepath.Glob(filepath.Join(testbedState(), "*/data/images", id)))(t)
+	if len(stores) != 1 {
+		t.Fatalf("image %s is in %v, want one store", id, stores)
+	}
+	f := must(os.OpenFile(stores[0], os.O_RDWR, 0))(t)
+	defer f.Close()
+	at := make([]byte, 1)
+	must(f.ReadAt(at, megabyte/2))(t)
+	at[0] ^= 0xff
+	must(f.WriteAt(at, megabyte/2))(t)
 }
 
 // TestImageIsDeletedEverywhere deletes an image that two pods have while one is away.

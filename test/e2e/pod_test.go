@@ -3,10 +3,12 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -162,6 +164,11 @@ func (p Pod) hasNetwork(id, name string) error {
 		err = fmt.Errorf("its name is %s, want %s", network.text("name"), name)
 	}
 	return err
+}
+
+// testbedState is the folder where the testbed keeps what its services need.
+func testbedState() string {
+	return cmp.Or(os.Getenv("TRICIRCLE_TESTBED_DIR"), "/var/tmp/tricircle-testbed")
 }
 
 // testbed runs a command of the testbed.

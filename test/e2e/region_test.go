@@ -100,6 +100,20 @@ func startRegion() (*Region, error) {
 	return r, nil
 }
 
+// another starts one more region over the same clouds; it ends with the test.
+func another(t *testing.T, r Region) *Region {
+	t.Helper()
+	r.dir, r.binary = t.TempDir(), region.binary
+	r.Clouds = filepath.Join(r.dir, "clouds.yaml")
+	t.Cleanup(r.stop)
+	for _, step := range []func() error{r.configure, r.serve, r.register} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &r
+}
+
 func (r *Region) build() error {
 	r.binary = filepath.Join(r.dir, "tricircle")
 	out, err := exec.Command("go", "build", "-o", r.binary, "../../cmd/tricircle").CombinedOutput()

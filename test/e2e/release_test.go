@@ -33,16 +33,14 @@ sys.exit(main())
 // speaks no more than Train did. A region over both offers what Zed has.
 func TestPodsOfTwoReleases(t *testing.T) {
 	old := fmt.Sprintf("%sOld", region.Name)
-	registerLike(t, "Pod2", old, startNova(t, "2.79"))
-	mixed := &Region{Name: region.Name + "Mixed", second: old, dir: t.TempDir(), binary: region.binary,
-		extra: "compute:\n  max_microversion: \"2.93\"\n"}
-	mixed.Clouds = filepath.Join(mixed.dir, "clouds.yaml")
-	t.Cleanup(mixed.stop)
-	for _, step := range []func() error{mixed.configure, mixed.serve, mixed.register} {
-		if err := step(); err != nil {
-			t.Fatal(err)
+	nova := startNova(t, "2.79")
+	registerLike(t, "Pod2", old, func(url string) string {
+		if strings.Contains(url, ":8774") {
+			return nova
 		}
-	}
+		return url
+	})
+	mixed := another(t, Region{Name: region.Name + "Mixed", second: old, extra: "compute:\n  max_microversion: \"2.93\"\n"})
 	tenant := loginTo(t, "alt", mixed.Name)
 	tenant.Compute.Microversion = "2.93"
 	image := loginTo(t, "alt", region.Name).uploadImage("e2e-release")
@@ -140,10 +138,7 @@ func (u *Tenant) mustAsk(t *testing.T, path string) (map[string]map[string]any, 
 // own goes on.
 func startNova(t *testing.T, highest string) string {
 	t.Helper()
-	state, dir := os.Getenv("TRICIRCLE_TESTBED_DIR"), t.TempDir()
-	if state == "" {
-		state = "/var/tmp/tricircle-testbed"
-	}
+	state, dir := testbedState(), t.TempDir()
 	host, port, _ := strings.Cut(must(freeAddress())(t), ":")
 	script, extra := filepath.Join(dir, "nova-api-os-compute"), filepath.Join(dir, "nova.conf")
 	for file, text := range map[string]string{
@@ -180,9 +175,9 @@ func startNova(t *testing.T, highest string) string {
 	return url + "/v2.1"
 }
 
-// registerLike makes a region in Keystone with another's endpoints, but for
-// Compute.
-func registerLike(t *testing.T, model, name, compute string) {
+// registerLike makes a region in Keystone with another's endpoints, at the addresses
+// that instead gives for theirs.
+func registerLike(t *testing.T, model, name string, instead func(url string) string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	keystone := must(openstack.NewIdentityV3(must(authenticate(ctx, "admin"))(t), gophercloud.EndpointOpts{Region: "RegionOne"}))(t)
@@ -194,11 +189,8 @@ func registerLike(t *testing.T, model, name, compute string) {
 	})
 	pages := must(endpoints.List(keystone, endpoints.ListOpts{RegionID: model}).AllPages(ctx))(t)
 	for _, e := range must(endpoints.ExtractEndpoints(pages))(t) {
-		if strings.Contains(e.URL, ":8774") {
-			e.URL = compute
-		}
 		must(endpoints.Create(ctx, keystone, endpoints.CreateOpts{
-			Availability: e.Availability, Name: e.Name, Region: name, URL: e.URL, ServiceID: e.ServiceID,
+			Availability: e.Availability, Name: e.Name, Region: name, URL: instead(e.URL), ServiceID: e.ServiceID,
 		}).Extract())(t)
 	}
 }

@@ -105,7 +105,9 @@ func (l *VolumeLife) inOnePod(t *testing.T, id string) {
 	}
 }
 
-func (l *VolumeLife) snapshot(t *testing.T, id string) {
+// snapshotOf is a snapshot of the volume, deleted at the end.
+func (l *VolumeLife) snapshotOf(t *testing.T, id string) string {
+	t.Helper()
 	s := must(snapshots.Create(live(t), l.Volume, snapshots.CreateOpts{VolumeID: id, Name: l.name}).Extract())(t)
 	t.Cleanup(func() {
 		l.gone("snapshot", s.ID, snapshots.Delete(live(t), l.Volume, s.ID).ExtractErr())
@@ -124,7 +126,11 @@ func (l *VolumeLife) snapshot(t *testing.T, id string) {
 		}
 		return err
 	})
-	l.inOnePod(t, l.make(volumes.CreateOpts{Name: l.name + "-of-snapshot", SnapshotID: s.ID}))
+	return s.ID
+}
+
+func (l *VolumeLife) snapshot(t *testing.T, id string) {
+	l.inOnePod(t, l.make(volumes.CreateOpts{Name: l.name + "-of-snapshot", SnapshotID: l.snapshotOf(t, id)}))
 	l.inOnePod(t, l.make(volumes.CreateOpts{Name: l.name + "-of-volume", SourceVolID: id}))
 }
 
@@ -181,8 +187,9 @@ func (l *VolumeLife) transfer(t *testing.T, id string) {
 	l.is(id, "available")
 }
 
-// TestVolumeToAnotherZone makes volumes out of one that another zone has: what was
-// written there is in the copy. The bytes come from an image and go back to one.
+// TestVolumeToAnotherZone makes volumes out of one that another zone has, and of its
+// snapshot: what was written there is in the copy, whatever happens to the program on the
+// way, and nothing of the way is left. The bytes come from an image and go back to one.
 func TestVolumeToAnotherZone(t *testing.T) {
 	long(t)
 	const size = 8 * megabyte
@@ -192,26 +199,72 @@ func TestVolumeToAnotherZone(t *testing.T) {
 	image, _ := tenant.uploaded("volume-far", size)
 	source := l.make(volumes.CreateOpts{Name: "volume-far-source", Size: 1, ImageID: image, VolumeType: "files", AvailabilityZone: "az1"})
 	l.inOnePod(t, source)
-	began := time.Now()
-	made := must(volumes.Create(live(t), l.Volume, volumes.CreateOpts{
-		Name: "volume-far-copy", Size: 1, SourceVolID: source, VolumeType: "files", AvailabilityZone: "az2",
-	}, nil).Extract())(t)
+	t.Run("volume", func(t *testing.T) { copyFar(t, volumes.CreateOpts{SourceVolID: source}, size, func() {}) })
+	t.Run("killed", func(t *testing.T) {
+		copyFar(t, volumes.CreateOpts{SourceVolID: source}, size, func() {
+			for _, after := range []time.Duration{1, 2, 3, 4} {
+				time.Sleep(after * time.Second)
+				region.crash(t)
+			}
+		})
+	})
+	snapshot := l.snapshotOf(t, source)
+	t.Run("snapshot", func(t *testing.T) { copyFar(t, volumes.CreateOpts{SnapshotID: snapshot}, size, func() {}) })
+	// The testbed's driver keeps what was written after a snapshot in a file of its own,
+	// backs up that one alone, and makes no image of it: no means is left.
+	t.Run("volume with a snapshot", func(t *testing.T) {
+		l, id := beginFar(t, volumes.CreateOpts{SourceVolID: source})
+		l.is(id, "error")
+		if why := must(volumes.Get(live(t), l.Volume, id).Extract())(t).Metadata["tricircle_reason"]; !strings.Contains(why, "copy a snapshot of it instead") {
+			t.Errorf("the reason is %q", why)
+		}
+		nothingOnTheWay(t)
+	})
+}
+
+// beginFar asks for a volume in the second zone.
+func beginFar(t *testing.T, o volumes.CreateOpts) (*VolumeLife, string) {
+	t.Helper()
+	l := &VolumeLife{Tenant: login(t, "alt"), pod: pods(t)[1], zone: "az2"}
+	o.Name, o.Size, o.VolumeType, o.AvailabilityZone = "volume-far-copy", 1, "files", l.zone
+	made := must(volumes.Create(live(t), l.Volume, o, nil).Extract())(t)
 	t.Cleanup(func() { l.gone("volume", made.ID, volumes.Delete(live(t), l.Volume, made.ID, nil).ExtractErr()) })
 	if made.Status != "creating" {
 		t.Errorf("the copy is %s at first, want creating", made.Status)
 	}
-	eventually(t, 4*time.Minute, "the copy available", func() error {
-		v, err := volumes.Get(live(t), l.Volume, made.ID).Extract()
-		if err == nil && v.Status != "available" {
-			err = fmt.Errorf("status is %s", v.Status)
-		}
-		return err
-	})
+	return l, made.ID
+}
+
+// copyFar makes a volume in the second zone out of what another has, with the first
+// bytes of data.
+func copyFar(t *testing.T, o volumes.CreateOpts, size int64, meanwhile func()) {
+	t.Helper()
+	began := time.Now()
+	l, id := beginFar(t, o)
+	meanwhile()
+	l.is(id, "available")
 	t.Logf("a volume of 1 GB with %d MB was copied to the other zone in %s", size/megabyte, time.Since(began).Round(time.Second))
-	(&VolumeLife{Tenant: tenant, pod: pods(t)[1], zone: "az2"}).inOnePod(t, made.ID)
-	if l.bytesOf(t, made.ID, size) != hashOf(t, data(size)) {
+	l.inOnePod(t, id)
+	if l.bytesOf(t, id, size) != hashOf(t, data(size)) {
 		t.Error("the copy has other bytes than its source")
 	}
+	nothingOnTheWay(t)
+}
+
+// nothingOnTheWay waits until no pod has anything that was made to fill a volume.
+func nothingOnTheWay(t *testing.T) {
+	t.Helper()
+	eventually(t, 3*time.Minute, "what was made on the way is gone", func() error {
+		for _, p := range pods(t) {
+			things := append(p.list(p.Volume, "volumes/detail?all_tenants=1", "volumes"), p.list(p.Volume, "backups/detail?all_tenants=1", "backups")...)
+			for _, o := range append(things, p.list(p.Image, "images?limit=1000", "images")...) {
+				if strings.HasPrefix(o.text("name"), "tricircle-fill-") {
+					return fmt.Errorf("%s has %s %s", p.Name, o.text("name"), o.text("id"))
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // bytesOf is the hash of a volume's first bytes, which go through an image.

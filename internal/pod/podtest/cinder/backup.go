@@ -165,6 +165,9 @@ func (s *Server) createBackup(r *rest.Request) (*rest.Reply, error) {
 		status: "available", size: v.size, created: s.Now(), metadata: map[string]string{}, incremental: rest.Bool(in, "incremental"), data: v.data,
 		store: s.store, looks: looks{v.name, v.description, maps.Clone(v.metadata), v.imageMeta},
 	}
+	if s.hasSnapshots(v) {
+		b.data = "what was written after the snapshot" // as with Cinder's NFS driver
+	}
 	if id := rest.Str(in, "snapshot_id"); id != "" {
 		n, err := s.findSnapshot(r, id)
 		if err != nil {

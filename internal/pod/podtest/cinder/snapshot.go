@@ -70,6 +70,10 @@ func (s *Server) onSnapshot(do func(r *rest.Request, n *snapshot) (*rest.Reply, 
 	}
 }
 
+func (s *Server) hasSnapshots(v *volume) bool {
+	return slices.ContainsFunc(s.snapshots, func(n *snapshot) bool { return n.volume == v.id })
+}
+
 func (s *Server) findSnapshot(r *rest.Request, id string) (*snapshot, error) {
 	for _, n := range s.snapshots {
 		if n.id == id && r.Caller.Sees(n.project) {

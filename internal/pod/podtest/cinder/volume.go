@@ -276,7 +276,7 @@ func (s *Server) deleteVolume(r *rest.Request) (*rest.Reply, error) {
 	if q := r.URL.Query(); strings.EqualFold(q.Get("cascade"), "true") {
 		s.snapshots = slices.DeleteFunc(s.snapshots, func(n *snapshot) bool { return n.volume == v.id })
 	}
-	used := v.group != nil || slices.ContainsFunc(s.snapshots, func(n *snapshot) bool { return n.volume == v.id })
+	used := v.group != nil || s.hasSnapshots(v)
 	force := strings.EqualFold(r.URL.Query().Get("force"), "true") && r.Minor >= 23 && r.Caller.Admin()
 	if used || !force && !slices.Contains([]string{"available", "error", "error_restoring"}, v.status) {
 		return nil, badRequest("Invalid volume: Volume status must be available or error or error_restoring or error_extending or error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.")
