@@ -124,21 +124,24 @@ func TestRepliesLost(t *testing.T) {
 	t.Logf("replies lost: %v", lost)
 }
 
-// again makes a thing, and is content with a reply that says nobody knows: the thing is
-// there later, under its name.
+// again makes a thing, as a patient user does: told that nobody knows, it looks for the
+// thing by its name; told that a pod did not answer, it asks again.
 func (u *Tenant) again(kind string, c *gophercloud.ServiceClient, path, key string, in object) string {
 	u.t.Helper()
 	body := any(in)
 	if key != "" {
 		body = object{key: in}
 	}
-	_, err := c.Post(live(u.t), c.ServiceURL(path), body, nil, &gophercloud.RequestOpts{OkCodes: []int{200, 201, 202}})
-	if err != nil {
-		u.t.Logf("%s %s: %v", kind, in.text("name"), err)
-		if !gophercloud.ResponseCodeIs(err, http.StatusServiceUnavailable) {
-			u.t.Fatal("want 503, or success")
+	u.persist(kind+" "+in.text("name"), func() error {
+		_, err := c.Post(live(u.t), c.ServiceURL(path), body, nil, &gophercloud.RequestOpts{OkCodes: []int{200, 201, 202}})
+		if err != nil {
+			u.t.Logf("%s %s: %v", kind, in.text("name"), err)
 		}
-	}
+		if gophercloud.ResponseCodeIs(err, http.StatusServiceUnavailable) && strings.Contains(err.Error(), "is being found out") {
+			return nil
+		}
+		return err
+	})
 	id := ""
 	eventually(u.t, 2*time.Minute, kind+" "+in.text("name"), func() error {
 		var found []object
