@@ -3,12 +3,14 @@ package volume
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/tricircle/tricircle/internal/dispatch"
+	"github.com/tricircle/tricircle/internal/fault"
 	"github.com/tricircle/tricircle/internal/gateway"
 	"github.com/tricircle/tricircle/internal/identity"
 	"github.com/tricircle/tricircle/internal/pod"
@@ -55,6 +57,9 @@ func (w *window) get(ctx context.Context, d *dispatch.Dispatcher, now time.Time)
 // before settles the microversion, so that "latest" is the same number in every
 // pod.
 func (a *api) before(ctx context.Context, _ identity.Caller, r *gateway.Request) error {
+	if err := settleVersion(r.Header); err != nil {
+		return err
+	}
 	offered := gateway.Window{Min: minVersion, Max: minVersion}
 	if r.Header.Get(versionHeader) != "" {
 		offered = a.window.get(ctx, a.Dispatch, a.Now())
@@ -69,6 +74,28 @@ func (a *api) before(ctx context.Context, _ identity.Caller, r *gateway.Request)
 		r.Header.Set(versionHeader, "volume "+v.String())
 	}
 	return err
+}
+
+// settleVersion leaves in the header what Cinder reads in it: of all entries the first
+// with "volume" in it. So clients that name the service's type ("volumev3 3.42") are
+// understood, and those that name no volume service are refused.
+func settleVersion(h http.Header) error {
+	all := strings.Join(h.Values(versionHeader), ",")
+	if all == "" {
+		return nil
+	}
+	for entry := range strings.SplitSeq(all, ",") {
+		if !strings.Contains(entry, "volume") {
+			continue
+		}
+		if parts := strings.Fields(entry); len(parts) == 2 {
+			h.Set(versionHeader, "volume "+parts[1])
+			return nil
+		}
+		break
+	}
+	h.Del(versionHeader)
+	return fault.New(fault.Invalid, "", "The header OpenStack-API-Version says %q; it is to be \"volume\" and a version, as in \"volume %s\".", all, fallback)
 }
 
 // after writes the headers that Cinder writes on every reply.
@@ -90,6 +117,9 @@ func after(r *gateway.Request, h http.Header) {
 func (a *api) versions(status int) gateway.Handler {
 	return func(ctx context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
 		offered := a.window.get(ctx, a.Dispatch, a.Now())
+		if err := settleVersion(r.Header); err != nil {
+			return nil, err
+		}
 		if v, err := offered.Negotiate(r.Header, "volume", ""); err == nil {
 			r.Version = v // nobody has read it for a request without a token
 		}

@@ -494,8 +494,16 @@ func TestZonesAndVersions(t *testing.T) {
 			t.Errorf("GET %s = %d %s, want %d %s", test.path, resp.StatusCode, body, test.status, test.want)
 		}
 	}
-	resp, _ := send(t, gw, "GET", "/v3/abc/limits", "", versionHeader, "volume latest")
-	if got := resp.Header.Get(versionHeader); got != "volume 3.60" {
-		t.Errorf("%s = %q, want volume 3.60", versionHeader, got)
+	for asked, want := range map[string]string{
+		"volume latest": "volume 3.60", "volumev3 3.42": "volume 3.42", "compute 2.1, volumev3 3.42, volume 3.50": "volume 3.42", "volume  3.5": "volume 3.5",
+		"block-storage 3.42": "", "compute 2.1": "", "Volume 3.42": "", "volume": "", "volume 3.42 x": "",
+	} {
+		resp, body := send(t, gw, "GET", "/v3/abc/limits", "", versionHeader, asked)
+		if got := resp.Header.Get(versionHeader); got != want {
+			t.Errorf("asked for %q: %q, want %q", asked, got, want)
+		}
+		if want == "" && (resp.StatusCode != 400 || !strings.Contains(body, `"badRequest"`)) {
+			t.Errorf("asked for %q: %d %s, want 400", asked, resp.StatusCode, body)
+		}
 	}
 }

@@ -180,9 +180,16 @@ var versionForm = regexp.MustCompile(`^([1-9]\d*)\.([1-9]\d*|0)$`)
 
 func negotiate(r *rest.Request) error {
 	text := "3.0"
-	for _, v := range strings.Split(r.Request.Header.Get("OpenStack-API-Version"), ",") {
-		if name, version, ok := strings.Cut(strings.TrimSpace(v), " "); ok && strings.EqualFold(name, "volume") {
-			text = strings.TrimSpace(version)
+	if all := r.Request.Header.Get("OpenStack-API-Version"); all != "" {
+		text = ""
+		for _, v := range strings.Split(all, ",") {
+			if parts := strings.Fields(v); strings.Contains(v, "volume") && len(parts) == 2 {
+				text = parts[1]
+				break
+			}
+		}
+		if text == "" {
+			return badRequest("The server could not comply with the request since it is either malformed or otherwise incorrect.")
 		}
 	}
 	if text == "latest" {

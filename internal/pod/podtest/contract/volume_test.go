@@ -81,6 +81,16 @@ var volumeChecks = []check{
 		}
 		w.demo.volume(t, "GET", "/volumes", nil, volumeVersion("3.99")).
 			refuses(t, 406, "computeFault", "Version 3.99 is not supported by the API. Minimum is 3.0 and maximum is 3.70.")
+		// The first entry that has the word in it counts: clients name the service's type.
+		for asked, want := range map[string]string{"volumev3 3.42": "3.42", "compute 2.1, volumev3 3.42, volume 3.50": "3.42", "volume  3.5": "3.5"} {
+			r := w.demo.volume(t, "GET", "/volumes", nil, http.Header{"OpenStack-API-Version": {asked}}).want(t, 200)
+			if got := r.header.Get("Openstack-Api-Version"); got != "volume "+want {
+				t.Errorf("asked for %s: %s", asked, got)
+			}
+		}
+		for _, asked := range []string{"block-storage 3.42", "compute 2.1", "Volume 3.42"} {
+			w.demo.volume(t, "GET", "/volumes", nil, http.Header{"OpenStack-API-Version": {asked}}).want(t, 400, "badRequest")
+		}
 	}},
 	{"refused", func(t *testing.T, w *world) {
 		for _, c := range []struct {
