@@ -34,9 +34,9 @@ type client struct {
 }
 
 // as is a client for one of the clouds' users, in the project of that name, at
-// the newest Compute version.
+// the newest Compute version. Cinder refuses a header that names other services alone.
 func (r *region) as(user string) *client {
-	return &client{r, r.cloud.Token(user, user), r.cloud.ProjectID(user), map[string]string{"OpenStack-API-Version": "compute 2.93"}}
+	return &client{r, r.cloud.Token(user, user), r.cloud.ProjectID(user), map[string]string{"OpenStack-API-Version": "compute 2.93, volume 3.0"}}
 }
 
 // with is the client with one more header.

@@ -40,7 +40,7 @@ func TestFixedIPs(t *testing.T) {
 	}{
 		{"addFixedIp", "networkId", other.ID, 404, "Network could not be found for instance " + id + "."},
 		{"addFixedIp", "networkId", "nope", 404, "Network could not be found for instance " + id + "."},
-		{"removeFixedIp", "address", "10.1.0.250", 400, "Instance " + id + " doesn't have fixed IP '10.1.0.250'."},
+		{"removeFixedIp", "address", "10.9.0.250", 400, "Instance " + id + " doesn't have fixed IP '10.9.0.250'."},
 		{"removeFixedIp", "address", "x", 400, "Invalid input for field/attribute address. Value: x. 'x' is not valid under any of the given schemas"},
 	} {
 		if got := old.do("POST", action, m{refused.action: m{refused.field: refused.value}}); got.status != refused.status || got.message() != refused.want {
