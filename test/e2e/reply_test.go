@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 )
 
 // losing stands between the region and a pod. Of the replies to what changes something
@@ -114,6 +115,15 @@ func TestRepliesLost(t *testing.T) {
 		tenant.leave(tenant.Volume, "volumes/"+volume)
 	}
 	tenant.leave(tenant.Image, "images/"+image)
+	// A port whose server's creation was lost is held until the region knows what became
+	// of it: at the latest after pods.grace.
+	eventually(t, time.Minute, "the network is free", func() error {
+		err := networks.Delete(live(t), tenant.Network, network).ExtractErr()
+		if gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
+			return nil
+		}
+		return err
+	})
 	lost := between.lost()
 	for _, kind := range []string{"POST /v3/ID/volumes", "POST /v3/ID/snapshots", "POST /v2.1/servers", "POST /v2.0/ports", "POST /v2.0/networks",
 		"DELETE /v2.1/servers/ID", "DELETE /v3/ID/volumes/ID"} {
