@@ -76,8 +76,8 @@ func (a *api) before(ctx context.Context, _ identity.Caller, r *gateway.Request)
 	return err
 }
 
-// settleVersion leaves in the header what Cinder reads in it: of all entries the first
-// with "volume" in it. So clients that name the service's type ("volumev3 3.42") are
+// settleVersion leaves in the header what Cinder reads in it (set_api_version_request
+// of cinder.api.openstack.wsgi): of all entries the first with "volume" in it. So clients that name the service's type ("volumev3 3.42") are
 // understood, and those that name no volume service are refused.
 func settleVersion(h http.Header) error {
 	all := strings.Join(h.Values(versionHeader), ",")
@@ -116,10 +116,10 @@ func after(r *gateway.Request, h http.Header) {
 // versions is the version document; Cinder has the same at both places.
 func (a *api) versions(status int) gateway.Handler {
 	return func(ctx context.Context, _ identity.Caller, r *gateway.Request) (*gateway.Reply, error) {
-		offered := a.window.get(ctx, a.Dispatch, a.Now())
 		if err := settleVersion(r.Header); err != nil {
 			return nil, err
 		}
+		offered := a.window.get(ctx, a.Dispatch, a.Now())
 		if v, err := offered.Negotiate(r.Header, "volume", ""); err == nil {
 			r.Version = v // nobody has read it for a request without a token
 		}

@@ -7,11 +7,7 @@ import (
 
 // six is what makes a subnet with an IPv6 mode.
 func six(cidr, mode string, more doc) doc {
-	in := doc{"ip_version": 6, "cidr": cidr, "ipv6_ra_mode": mode, "ipv6_address_mode": mode, "enable_dhcp": true}
-	for k, v := range more {
-		in[k] = v
-	}
-	return in
+	return with(doc{"ip_version": 6, "cidr": cidr, "ipv6_ra_mode": mode, "ipv6_address_mode": mode, "enable_dhcp": true}, more)
 }
 
 var addressChecks = []check{

@@ -56,10 +56,7 @@ func (w *world) makeOutlet(t *testing.T) outlet {
 
 func (w *world) makeFloating(t *testing.T, network doc, host int, more doc) *reply {
 	t.Helper()
-	in := doc{"floating_network_id": network["id"], "floating_ip_address": w.ip(1, host), "project_id": w.demo.project, "description": "tricircle:floating_ip:" + random(8)}
-	for k, v := range more {
-		in[k] = v
-	}
+	in := with(doc{"floating_network_id": network["id"], "floating_ip_address": w.ip(1, host), "project_id": w.demo.project, "description": "tricircle:floating_ip:" + random(8)}, more)
 	r := w.admin.network(t, "POST", "/floatingips", doc{"floatingip": in})
 	if r.status == 201 {
 		purge(t, w.admin, "/floatingips/"+r.text("floatingip", "id"))

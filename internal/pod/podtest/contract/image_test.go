@@ -16,10 +16,7 @@ var patch = http.Header{"Content-Type": {"application/openstack-images-v2.1-json
 // makeImage makes a record; it is deleted after the check.
 func makeImage(t *testing.T, c *client, more doc) doc {
 	t.Helper()
-	in := doc{"name": "contract-" + random(8), "disk_format": "raw", "container_format": "bare"}
-	for k, v := range more {
-		in[k] = v
-	}
+	in := with(doc{"name": "contract-" + random(8), "disk_format": "raw", "container_format": "bare"}, more)
 	d := c.glance(t, "POST", "/images", in).want(t, 201).body
 	drop(t, c, c.endpoints["image"]+"/v2/images/"+d["id"].(string))
 	return d

@@ -7,10 +7,7 @@ import (
 
 func makePolicy(t *testing.T, c *client, more doc) doc {
 	t.Helper()
-	in := doc{"name": "contract-" + random(8)}
-	for k, v := range more {
-		in[k] = v
-	}
+	in := with(doc{"name": "contract-" + random(8)}, more)
 	p := c.network(t, "POST", "/qos/policies", doc{"policy": in}).want(t, 201).body["policy"].(doc)
 	purge(t, c, "/qos/policies/"+p["id"].(string))
 	return p

@@ -15,10 +15,7 @@ func volumeVersion(v string) http.Header {
 // makeVolume makes a volume and waits for it; it is deleted after the check.
 func makeVolume(t *testing.T, c *client, more doc) doc {
 	t.Helper()
-	in := doc{"name": "contract-" + random(8), "size": 1}
-	for k, v := range more {
-		in[k] = v
-	}
+	in := with(doc{"name": "contract-" + random(8), "size": 1}, more)
 	d := c.volume(t, "POST", "/volumes", doc{"volume": in}).want(t, 202).body["volume"].(doc)
 	id := d["id"].(string)
 	url := c.endpoints["volumev3"] + "/volumes/" + id

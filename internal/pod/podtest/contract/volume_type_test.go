@@ -5,10 +5,7 @@ import "testing"
 // typing makes a volume type as the admin, and removes it after the check.
 func typing(t *testing.T, w *world, more doc) doc {
 	t.Helper()
-	in := doc{"name": "contract-" + random(8)}
-	for k, v := range more {
-		in[k] = v
-	}
+	in := with(doc{"name": "contract-" + random(8)}, more)
 	d := w.admin.volume(t, "POST", "/types", doc{"volume_type": in}).want(t, 200).body["volume_type"].(doc)
 	drop(t, w.admin, w.admin.endpoints["volumev3"]+"/types/"+d["id"].(string))
 	return d
@@ -17,10 +14,7 @@ func typing(t *testing.T, w *world, more doc) doc {
 // specifying makes QoS specs as the admin, and removes them after the check.
 func specifying(t *testing.T, w *world, specs doc) doc {
 	t.Helper()
-	in := doc{"name": "contract-" + random(8)}
-	for k, v := range specs {
-		in[k] = v
-	}
+	in := with(doc{"name": "contract-" + random(8)}, specs)
 	d := w.admin.volume(t, "POST", "/qos-specs", doc{"qos_specs": in}).want(t, 200).body["qos_specs"].(doc)
 	drop(t, w.admin, w.admin.endpoints["volumev3"]+"/qos-specs/"+d["id"].(string)+"?force=True")
 	return d

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"testing"
@@ -53,13 +54,16 @@ func purge(t *testing.T, c *client, path string) {
 	drop(t, c, c.endpoints["network"]+"/v2.0"+path)
 }
 
+// with adds to a request's fields.
+func with(in, more doc) doc {
+	maps.Copy(in, more)
+	return in
+}
+
 // makeNetwork makes a network with the attributes, as c.
 func makeNetwork(t *testing.T, c *client, more doc) doc {
 	t.Helper()
-	in := doc{"name": "contract-" + random(8)}
-	for k, v := range more {
-		in[k] = v
-	}
+	in := with(doc{"name": "contract-" + random(8)}, more)
 	r := c.network(t, "POST", "/networks", doc{"network": in}).want(t, 201)
 	d := r.body["network"].(doc)
 	purge(t, c, "/networks/"+d["id"].(string))
@@ -89,10 +93,7 @@ func (w *world) makeVLAN(t *testing.T, project string) doc {
 // makeSubnet makes a subnet without DHCP unless more says otherwise.
 func makeSubnet(t *testing.T, c *client, network doc, more doc) doc {
 	t.Helper()
-	in := doc{"network_id": network["id"], "ip_version": 4, "enable_dhcp": false}
-	for k, v := range more {
-		in[k] = v
-	}
+	in := with(doc{"network_id": network["id"], "ip_version": 4, "enable_dhcp": false}, more)
 	r := c.network(t, "POST", "/subnets", doc{"subnet": in}).want(t, 201)
 	return r.body["subnet"].(doc)
 }
@@ -100,10 +101,7 @@ func makeSubnet(t *testing.T, c *client, network doc, more doc) doc {
 // makePort makes a port that is deleted after the check.
 func makePort(t *testing.T, c *client, network doc, more doc) doc {
 	t.Helper()
-	in := doc{"network_id": network["id"]}
-	for k, v := range more {
-		in[k] = v
-	}
+	in := with(doc{"network_id": network["id"]}, more)
 	r := c.network(t, "POST", "/ports", doc{"port": in}).want(t, 201)
 	d := r.body["port"].(doc)
 	purge(t, c, "/ports/"+d["id"].(string))
